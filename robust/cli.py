@@ -29,6 +29,8 @@ def main(argv: list[str] | None = None) -> int:
             return _run_train(args)
         if args.command == "tune":
             return _run_tune(args)
+        if args.command == "compress":
+            return _run_compress(args)
         if args.command == "verify":
             return _run_verify(args)
         if args.command == "evaluate":
@@ -92,6 +94,14 @@ def _run_certify(args: argparse.Namespace) -> int:
     from robust.commands.certify import main
 
     return main(args)
+
+
+def _run_compress(args: argparse.Namespace) -> int:
+    from robust.commands.compress import run
+
+    for text in run(args):
+        sys.stdout.write(printable_lines(text))
+    return 0
 
 
 def _run_verify(args: argparse.Namespace) -> int:

@@ -44,6 +44,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_tune(
         commands.add_parser("tune", help="choose a recipe's options by the robust accuracy on validation, with Optuna")
     )
+    _add_compress(
+        commands.add_parser(
+            "compress", help="store a network in 8 bits, or without its smallest weights, in a folder that pytest tests"
+        )
+    )
     evaluate = commands.add_parser("evaluate", help="attack models as the plugin does, with torchrun also on many GPUs")
     _add_evaluate(evaluate)
     _add_certify(
@@ -147,6 +152,46 @@ def _add_tune(parser: argparse.ArgumentParser) -> None:
     add("--time", type=_read_time, metavar="TIME", help="end after 30s, 5m or 1h; the same command then goes on")
     add("--jobs", type=_read_count, default=1, metavar="N", help="how many processes train at once; default: 1")
     add("--name", metavar="NAME", help="of the study, in .robust/tune; default: the model's and the recipe's")
+
+
+def _add_compress(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="as --robust-model of pytest takes it: net.py:make, or weights with --arch")
+    add("--arch", metavar="ARCH", help="the architecture of a file of weights, as --robust-arch of pytest takes it")
+    add(
+        "--int8",
+        metavar="KIND",
+        help="dynamic: linear layers in int8, inputs as they come; static: linear and convolutional layers, with "
+        "scales measured on training samples; weights: the weights alone, and the network computes with floats",
+    )
+    add("--fp8", metavar="KIND", help="weights: the weights alone in float8; dynamic needs a GPU")
+    add(
+        "--prune", metavar="SHARE", help="this share of the weights, the smallest of all layers, becomes 0: 0.5 or 50%%"
+    )
+    add("--recipe", dest="train", metavar="RECIPE", help="train the pruned network on by it: trades:epochs=5")
+    add(
+        "--calibration",
+        type=_read_count,
+        default=256,
+        metavar="N",
+        help="training samples that scales are measured on; default: 256",
+    )
+    add("--normalize", metavar="MEAN/STD", help="as --robust-normalize of pytest, if the model is tested with it")
+    add("--output", metavar="FORM", help="as --robust-output of pytest, if the model is tested with it")
+    add("--data", default="digits", metavar="DATA", help="as --robust-data of pytest takes it; default: digits")
+    add("--criterion", metavar="CRITERION", help="what is a right answer, as --robust-criterion of pytest takes it")
+    add("--download", action="store_true", help="download the data set if it is not on this machine")
+    add("--threat", metavar="NORM:EPS", help="that the recipe trains for; default: the data set's")
+    add("--run-code", action="append", metavar="PATH", help="let a model file run code, as of pytest")
+    add("--safe-globals", action="append", metavar="NAME", help="what pickles of weights may use, as of pytest")
+    add("--seed", type=_read_whole, default=0, metavar="N", help="the seed of everything random; default: 0")
+    add("--device", default="cpu", metavar="DEVICE", help="that the recipe trains on: cpu (default), auto or cuda")
+    add(
+        "--out",
+        required=True,
+        metavar="DIR",
+        help="the folder to write; new, empty, or one of an earlier robust compress",
+    )
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:

@@ -56,6 +56,13 @@ OPTIONS = (
         "where an answer holds several: logits, 0, heads.1, heads.1:probability",
     ),
     Option(
+        "road",
+        "ROAD",
+        "how models of robust compress are attacked: own (their own gradient), twin (that of the float network, "
+        "straight through) or queries; default: the first of these that there is; only what fools the compressed model "
+        "counts",
+    ),
+    Option(
         "run-code",
         "PATH|sha256:DIGEST",
         "let a model file run code: a full pickle, a TorchScript or a torch.export program; has no ini key",

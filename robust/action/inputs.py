@@ -12,6 +12,7 @@ NAMES = (
     "arch",
     "normalize",
     "output",
+    "road",
     "run-code",
     "safe-globals",
     "data",

@@ -18,12 +18,12 @@ from robust.attacks.suite import read_suite, suite_names
 from robust.attacks.words import WORDS
 from robust.certification.words import METHODS
 from robust.data.dataset import DATA, Dataset
-from robust.models.registry import ARCHITECTURES
+from robust.models.registry import ARCHITECTURES, PACKINGS
 from robust.records.added import CURVE
 from robust.train.recipe import RECIPES, WRAPPERS
 from robust.tuning.words import OBJECTIVES, SAMPLERS
 
-KINDS: tuple[Registry[Any], ...] = (ATTACKS, DATA, CRITERIA, ARCHITECTURES, RECIPES, WRAPPERS)
+KINDS: tuple[Registry[Any], ...] = (ATTACKS, DATA, CRITERIA, ARCHITECTURES, PACKINGS, RECIPES, WRAPPERS)
 PLURALS = {"criterion": "criteria"}
 CERTIFICATES = {
     "ibp": "interval bound propagation (1810.12715), the cheapest; tight for networks that were trained for it",

@@ -59,6 +59,7 @@ class Terms:
     labels: "LabelKind" = "class"  # what it answers with
     map_size: tuple[int, ...] = ()  # (height, width) of labels that are maps
     layout: "Layout | None" = None  # of several inputs, which stand in one row of `inputs`
+    road: str = ""  # by which a compressed model is attacked: "own", "twin" or "queries"; "": the first that it has
     declared: bool = True  # whether the number of classes is sure; else the model may have more
 
 

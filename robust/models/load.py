@@ -104,11 +104,17 @@ def _load_member(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) 
 def _load_one(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subject:
     if spec.answers:
         return _load_black_box(spec, terms)
+    module, notes = load_raw(spec, arch, folder, terms)
+    return make_subject(spec.name, module, terms, notes)
+
+
+def load_raw(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> tuple[nn.Module, tuple[str, ...]]:
+    """Return the user's module before anything is done to it, and notes on its loading; errors are as of `load`."""
     if spec.factory is not None:
-        return make_subject(spec.name, _find_factory(spec, arch, folder, terms)(), terms)
+        return _find_factory(spec, arch, folder, terms)(), ()
     loaded = read_model(spec.path, terms)
     if isinstance(loaded.content, nn.Module):
-        return make_subject(spec.name, loaded.content, terms, loaded.notes)
+        return loaded.content, loaded.notes
     weights = loaded.content
     if arch is None:
         refuse_bare_weights(weights)
@@ -120,7 +126,14 @@ def _load_one(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> 
         more = f"the labels say {terms.classes} classes; if the model has more, say so, as :classes=N behind the data"
         faults = "; ".join((str(error), *loaded.notes, *[more] * (library and not terms.declared)))
         raise ValueError(f"{faults}; the architecture is --robust-arch={arch}") from None
-    return make_subject(spec.name, module, terms, notes)
+    return module, notes
+
+
+def build_raw(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> nn.Module:
+    """Return a module of the user's architecture, its weights being of no account; errors are as of `load`."""
+    if spec.factory is not None or arch is not None:
+        return _find_factory(spec, arch, folder, terms)()
+    return load_raw(spec, None, folder, terms)[0]
 
 
 def make_subject(name: str, module: nn.Module, terms: Terms, notes: tuple[str, ...] = ()) -> Subject:

@@ -69,7 +69,7 @@ class Batched(nn.Module):
 def call_in_parts(call: Callable[[Tensor], Any], x: Tensor, least: int, most: float) -> Any:
     """Return what `call` answers to x, (n, *shape), if it is given from `least` to `most` inputs at once."""
     parts = [_call_filled(call, part, least) for part in torch.split(x, int(min(most, max(len(x), 1))))]
-    return parts[0] if len(parts) == 1 else _map(lambda *tensors: torch.cat(tensors), *parts)
+    return parts[0] if len(parts) == 1 else map_tensors(lambda *tensors: torch.cat(tensors), *parts)
 
 
 def _call_filled(call: Callable[[Tensor], Any], x: Tensor, least: int) -> Any:
@@ -78,16 +78,16 @@ def _call_filled(call: Callable[[Tensor], Any], x: Tensor, least: int) -> Any:
     if n >= least:
         return call(x)
     answer = call(torch.cat([x, x[-1:].expand(least - n, *x.shape[1:])]))
-    return _map(lambda tensor: tensor[:n], answer)
+    return map_tensors(lambda tensor: tensor[:n], answer)
 
 
-def _map(call: Callable[..., Tensor], *outputs: Any) -> Any:
+def map_tensors(call: Callable[..., Tensor], *outputs: Any) -> Any:
     """Return one output in the containers of the outputs, whose tensors are `call` of theirs."""
     first = outputs[0]
     if isinstance(first, Tensor):
         return call(*outputs)
     if isinstance(first, Mapping):
-        return {key: _map(call, *(output[key] for output in outputs)) for key in first}
+        return {key: map_tensors(call, *(output[key] for output in outputs)) for key in first}
     if isinstance(first, tuple | list):
-        return [_map(call, *parts) for parts in zip(*outputs, strict=True)]
+        return [map_tensors(call, *parts) for parts in zip(*outputs, strict=True)]
     return first

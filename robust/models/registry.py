@@ -1,11 +1,11 @@
-"""The registry of the model zoo. Torch is not imported: collecting tests asks it for names."""
+"""The registries of the zoo, and of the ways to pack weights: collecting tests asks them, and imports no torch."""
 
 from typing import TYPE_CHECKING, Protocol
 
 from robust.attacks.registry import Registry
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 class Architecture(Protocol):
@@ -16,11 +16,20 @@ class Architecture(Protocol):
         ...
 
 
+class Packing(Protocol):
+    """A function that makes a packed copy of a float module."""
+
+    def __call__(self, module: "nn.Module", x: "Tensor", /) -> "nn.Module":
+        """Return the copy, calibrated on the inputs x, (n, *shape), where it measures activations."""
+        ...
+
+
 class UnfitError(ValueError):
     """An architecture does not fit the shape of the data, or an option."""
 
 
 ARCHITECTURES: Registry[Architecture] = Registry("architecture", ("robust.models.zoo",), "robust.models")
+PACKINGS: Registry[Packing] = Registry("packing", ("robust.models.packings",), "robust.packings")
 
 
 def check_whole(**options: object) -> None:

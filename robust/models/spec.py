@@ -16,6 +16,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from robust.attacks.text import slug
+from robust.models.compressed import CARD
 from robust.models.endpoint import Endpoint
 from robust.models.registry import ARCHITECTURES
 from robust.models.spec_hints import suggest_spec
@@ -24,7 +25,7 @@ LIBRARIES = ("zoo", "torchvision", "timm")
 SPEC = rf"(.+?\.py|(?:{'|'.join(LIBRARIES)})(?=:)|[^\W\d][\w.]*(?=:[^\W\d]))(?::([^(]*)(\(.*\))?)?"
 COMMA = r",(?![^(]*\))"  # outside the brackets of a call
 SRC = "src"  # where many projects keep their packages, and Python does not look
-FOLDER = "config.json"  # a file in every folder of transformers
+FOLDERS = ("config.json", CARD)  # a file in every folder of transformers, and in each of robust compress
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ class ModelSpec:
 
 
 def _refuse_absent(path: Path, code: bool, hint: str) -> None:
-    if not (path.is_file() or (not code and (path / FOLDER).is_file())):
+    if not (path.is_file() or (not code and any((path / name).is_file() for name in FOLDERS))):
         where = "is a folder" if path.is_dir() else "no such file"
         raise ValueError(f"{where} (looked for {path}); {hint}")
 

@@ -4,6 +4,7 @@ What is found as a model is loaded stands on its module, so that every later ste
 """
 
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,9 @@ from robust.attacks.engine import eval_mode
 from robust.device import device_of
 from robust.models.blackbox import is_black_box
 from robust.models.judged import BY_BATCH, Alone
+from robust.models.output_reader import tensors_in
+from robust.models.program import map_tensors
+from robust.models.twinned import is_twinned
 from robust.models.weights import is_packed
 
 MIN_CHANGE = 1e-4  # of the largest logit: rounding in another batch changes less
@@ -28,15 +32,23 @@ def find_traits(module: nn.Module, x: Tensor) -> tuple[str, ...]:
         return ()
     x = x.to(device_of(module))
     try:
-        change, gradient = _measure_change(module, x), _has_gradient(module, x)
+        change, gradient = _measure_change(module, x), has_gradient(module, x)
     except Exception:  # a user's code may raise anything; `check_model` says what
         return ()
     setattr(module, BY_BATCH, change)
-    if not gradient and not is_queried(module):
-        setattr(module, QUERIED, True)
-        module.register_forward_hook(_detach)  # torch would warn of every attempt to follow a gradient
+    by_batch = (describe_by_batch(change),) * bool(change)
+    if is_queried(module) or is_twinned(module):  # whoever has made it so has told it
+        return by_batch
+    if not gradient:
+        mark_queried(module)
     through = "through its gradient" if gradient else "by queries, since no gradient reaches its inputs"
-    return (f"its parameters are quantised: it is attacked {through}", *[describe_by_batch(change)] * bool(change))
+    return (f"its parameters are quantised: it is attacked {through}", *by_batch)
+
+
+def mark_queried(module: nn.Module) -> None:
+    """Let the module pass no gradient, and be attacked by queries."""
+    setattr(module, QUERIED, True)
+    module.register_forward_hook(_detach)  # torch would warn of every attempt to follow a gradient
 
 
 def describe_by_batch(change: float) -> str:
@@ -69,19 +81,20 @@ def _measure_change(module: nn.Module, x: Tensor) -> float:
     return change if change > MIN_CHANGE * float(together.abs().max()) else 0.0
 
 
-def _has_gradient(module: nn.Module, x: Tensor) -> bool:
+def has_gradient(module: nn.Module, x: Tensor) -> bool:
+    """Whether a gradient that is not 0 leads from the module's answers to the inputs x, (n, *shape)."""
     leaf = x.clone().requires_grad_()
     with eval_mode(module), torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of kernels without a derivative
-        answer = module(leaf.clone())
-        if not answer.requires_grad:
+        answers = [tensor for _, tensor in tensors_in(module(leaf.clone())) if tensor.requires_grad]
+        if not answers:
             return False
         try:
-            (grad,) = torch.autograd.grad(answer.sum(), leaf, allow_unused=True)
+            (grad,) = torch.autograd.grad([answer.sum() for answer in answers], leaf, allow_unused=True)
         except RuntimeError:  # an operation without a derivative
             return False
     return grad is not None and bool(grad.any())
 
 
-def _detach(module: nn.Module, inputs: tuple[Tensor, ...], answer: Tensor) -> Tensor:
-    return answer.detach()
+def _detach(module: nn.Module, inputs: tuple[Tensor, ...], answer: Any) -> Any:
+    return map_tensors(Tensor.detach, answer)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # in the default repr of an object: another one in each process
-SMALL_INTEGERS = (torch.int8, torch.uint8)
+SMALL_TYPES = (torch.int8, torch.uint8, torch.float8_e4m3fn, torch.float8_e5m2)
 
 
 def hash_weights(module: nn.Module) -> str:
@@ -45,7 +45,7 @@ def is_packed(module: nn.Module) -> bool:
         or not has_storage(value)
         or value.is_quantized
         or value.layout is not torch.strided
-        or (value.dtype in SMALL_INTEGERS and value.dim() > 1)
+        or (value.dtype in SMALL_TYPES and value.dim() > 1)
         for value in _state(module).values()
     )
 

@@ -144,6 +144,7 @@ class Models:
             map_size=data.map_size,
             layout=data.dataset.layout,
             declared=not data.dataset.open,
+            road=settings.road,
         )
 
     def get_card(self, variant: Variant) -> TrainingCard | None:

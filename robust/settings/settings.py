@@ -37,6 +37,7 @@ class Settings:
     normalize: str | None  # canonical: "0.5/0.25"
     output: str | None  # how answers are read, canonical: "logits:probability"
     permissions: Permissions  # of model files
+    road: str  # by which compressed models are attacked; "": the first that each has
     data: str  # as the user wrote it
     dataset: Dataset  # as declared, not yet read
     criterion: str | None  # what is a right answer, canonical: "within:50"; None: what the labels show

@@ -11,6 +11,7 @@ from robust.data.factory import open_data
 from robust.data.group_spec import GroupSpec
 from robust.data.subset import attack_only, read_classes
 from robust.gates import FAIL_ON, GROUP, Gates
+from robust.models.compressed import ROADS, list_made_here
 from robust.models.normalize import read_normalize
 from robust.models.output_form import read_output
 from robust.models.permissions import SHA256, Permissions
@@ -124,6 +125,14 @@ def read_output_form(option: OptionValue) -> str | None:
         return read_output(option.text) if option.text else None
 
 
+def read_road(option: OptionValue) -> str:
+    """Return by which road compressed models are attacked; "" if it is not given."""
+    text = option.text or ""
+    if text and text not in ROADS:
+        raise OptionError(option.name, text, f"expected {', '.join(ROADS[:-1])} or {ROADS[-1]}")
+    return text
+
+
 def read_samples(option: OptionValue) -> int | Literal["all"] | None:
     """Return a number of samples, "all", or None if it is not given."""
     return "all" if option.text == "all" else read_whole(option, 1, alternative="all")
@@ -198,9 +207,12 @@ def read_leaderboard(option: OptionValue, root: Path) -> Path | None:
     return path
 
 
-def read_permissions(code: OptionValue, names: OptionValue) -> Permissions:
-    """Return what model files may do; OptionError for no such file, and for what is no digest or no name."""
-    allowed = []
+def read_permissions(code: OptionValue, names: OptionValue, home: Path | None = None) -> Permissions:
+    """Return what model files may do; OptionError for no such file, and for what is no digest or no name.
+
+    `home` is the .robust of a project: the folders that its `robust compress` wrote may run the code that they name.
+    """
+    allowed = [*list_made_here(home)] if home else []
     for text in code.texts:
         with blame(code.name, text):
             allowed.append(_read_code(text, code.folder))

@@ -28,6 +28,7 @@ from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult, join_theta, measure_attack
 from robust.flags import Flags
+from robust.models.twinned import is_twinned
 from robust.trust.checks import suits
 from robust.trust.pass_share import GRADIENT_PASSES
 from robust.trust.sloped import DIRECTIONS, Sloped
@@ -203,6 +204,9 @@ class Context:
         return self.threat.sample(self.x, Rng.of(self.seed, torch.arange(len(self.x), device=self.x.device)))
 
 
+# Those that look for what hides a gradient inside a model: there is none to be found in a network with a float twin.
+WITHIN = ("inner-logits", "secant", "straight-through", "true-gradient")
+
 # Each returns the attack with the mitigation added, or None if it does not suit the attack's model.
 MITIGATIONS: Registry[Callable[[Context, MitigatedAttack], MitigatedAttack | None]] = Registry(
     "mitigation", ("robust.trust.mitigations",), "robust.mitigations"
@@ -226,7 +230,7 @@ def choose_mitigations(
     attack = MitigatedAttack(module, losses=criterion.losses)
     with eval_mode(module, seed):
         for name in MITIGATIONS.names():
-            if not suits(MITIGATIONS.get(name), str(criterion)):
+            if not suits(MITIGATIONS.get(name), str(criterion)) or (name in WITHIN and is_twinned(module)):
                 continue
             if (mitigated := MITIGATIONS.get(name)(context, attack)) is not None:
                 attack = replace(mitigated, names=(*attack.names, name))

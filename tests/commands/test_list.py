@@ -9,7 +9,7 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.suite import suite_names
 from robust.attacks.words import WORDS
 from robust.data.dataset import DATA
-from robust.models.registry import ARCHITECTURES
+from robust.models.registry import ARCHITECTURES, PACKINGS
 from robust.train.recipe import RECIPES, WRAPPERS
 
 
@@ -23,6 +23,7 @@ def test_list_names_all_that_can_be_asked_for(call):
         f"data sets: {', '.join(DATA.names())}",
         f"criteria: {', '.join(CRITERIA.names())}",
         f"architectures: {', '.join(ARCHITECTURES.names())}",
+        f"packings: {', '.join(PACKINGS.names())}",
         f"training recipes: {', '.join(RECIPES.names())}",
         f"training wrappers: {', '.join(WRAPPERS.names())}",
         f"threats: {', '.join(family.form for family in WORDS.values())}",

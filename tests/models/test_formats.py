@@ -62,7 +62,7 @@ def test_programs_of_every_form_give_the_same_answers_where_they_are_allowed_to_
 
 
 def test_every_format_is_written_here():
-    others = {"onnx", "transformers"}  # in test_forms.py
+    others = {"compressed", "onnx", "transformers"}  # in test_compressed.py and test_forms.py
     assert [name for name in FORMATS.names() if name not in others] == [
         "exported",
         "safetensors",

@@ -18,6 +18,7 @@ SAYS = {
     "arch": ("net.py:make", "net.py:bare", lambda s: s.arch),
     "normalize": ("0.5/0.25", "0.4/0.3", lambda s: s.normalize),
     "output": ("logit", "logits:probability", lambda s: s.output),
+    "road": ("twin", "queries", lambda s: s.road),
     "safe-globals": (["argparse.Namespace"], ["pathlib.PurePosixPath"], lambda s: [*s.permissions.safe_globals]),
     "data": ("digits", "npz:data.npz", lambda s: s.data),
     "criterion": ("class", None, lambda s: s.criterion),

@@ -22,6 +22,7 @@ WRONG = {
     "architecture given twice": (["model=zoo:cnn", "model=zoo:cnn()"], "model=zoo:cnn()", "given twice"),
     "model given twice": ([NET, "model=net.py:make()"], "model=net.py:make()", "given twice"),
     "unknown normalisation": (["normalize=cifar"], "normalize=cifar", "'cifar10'"),
+    "unknown road": (["road=twins"], "road=twins", "own, twin or queries"),
     "no name": (["safe-globals=Namespace"], "safe-globals=Namespace", "argparse.Namespace"),
     "no file to run": (["run-code=nope.pt"], "run-code=nope.pt", "no such file"),
     "no digest": (["run-code=sha256:abc"], "run-code=sha256:abc", "64 digits"),

@@ -20,6 +20,7 @@ GOOD = {
     "arch": (["arch=zoo:cnn"], lambda s: s.arch, "zoo:cnn"),
     "normalize": (["normalize=.50/.250"], lambda s: s.normalize, "0.5/0.25"),
     "output": (["output=0:probability"], lambda s: s.output, "0:probability"),
+    "road": (["road=twin"], lambda s: s.road, "twin"),
     "run-code": (["run-code=weights.pt"], lambda s: [Path(path).name for path in s.permissions.code], ["weights.pt"]),
     "safe-globals": (["safe-globals=a.B,c.D"], lambda s: s.permissions.safe_globals, ("a.B", "c.D")),
     "data": (["data=mnist"], lambda s: (s.data, s.dataset.name, s.threats), ("mnist", "mnist", ("linf:0.3",))),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from robust.attacks.engine import AnyAttack, rounds_of
 from robust.attacks.factory import make
 from robust.flags import Flags
+from robust.models.twinned import is_twinned
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import MAX_ATTACKS, MAX_LINEAR_SAMPLES, MAX_TRACED_SAMPLES, AttackProbe
 from robust.trust.pass_share import GRADIENT_PASSES
@@ -30,6 +31,15 @@ def require_free(probe: AttackProbe) -> None:
     """Raise NotApplicableError if the user's attack keeps features fixed: the attacks of checks would move these."""
     if probe.fixed:
         raise NotApplicableError(f"the row's attack leaves {probe.fixed} features as they are")
+
+
+def require_own_gradient(probe: AttackProbe) -> None:
+    """Raise NotApplicableError for a packed network that is attacked through its float twin.
+
+    It is constant along short steps, and its gradient is of another network on purpose; what counts is its own answer.
+    """
+    if is_twinned(probe.module):
+        raise NotApplicableError("the gradient is that of the float twin")
 
 
 def require_deterministic(probe: AttackProbe) -> None:

@@ -1,5 +1,6 @@
 """depends-on-queries: after the attacks the model answers the clean samples otherwise than before."""
 
+from robust.models.judged import batch_change
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
@@ -14,11 +15,13 @@ def depends_on_queries(probe: AttackProbe) -> Finding | None:
     """Check that the answers to clean samples are those from before the attacks: no counter, clock or cache decides.
 
     What forward writes on the model is put back, so that this is kept elsewhere. NotApplicableError if the model was
-    not asked before.
+    not asked before, or is quantised by the batch.
     """
     require_deterministic(probe)
     if probe.before is None:
         raise NotApplicableError("the model was not asked before the attacks")
+    if batch_change(probe.module):
+        raise NotApplicableError("the answers depend on the batch, as depends-on-batch says")
     change = measure_change(probe.before[: len(probe.now)].double(), probe.now.double())
     if change <= MAX_NOISE:
         return None

@@ -5,7 +5,7 @@ from robust.models.traits import only_answers
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
-from robust.trust.indicators._shared import require_deterministic, require_robust
+from robust.trust.indicators._shared import require_deterministic, require_own_gradient, require_robust
 from robust.trust.significance import is_significant
 from robust.trust.slopes import DIRECTIONS, FIRST_DIRECTIONS, Slopes, measure_slopes
 
@@ -26,10 +26,11 @@ def wrong_gradient(probe: AttackProbe) -> Finding | None:
     Numerical gradients have been the test of derived ones since there were any; an attack that follows a wrong one
     fails for no reason of the model's (1802.00420). A model that rounds, with gradients that pass straight through, is
     constant along short steps: it is held to the slopes over a quarter of the ball. NotApplicableError for what passes
-    no gradient at all: see no-gradient.
+    no gradient at all, see no-gradient, or that of a float twin.
     """
     if only_answers(probe.module):
         raise NotApplicableError("the model passes no gradient")
+    require_own_gradient(probe)
     require_robust(probe)
     require_deterministic(probe)
     few = probe.take_few(MAX_SAMPLES)

@@ -60,7 +60,8 @@ def secant(context: Context, attack: MitigatedAttack) -> MitigatedAttack | None:
 
 def _is_activation(call: Call) -> bool:
     plain = not [*call.module.children(), *call.module.parameters()]
-    return plain and isinstance(call.output, Tensor) and call.output.shape == call.input.shape
+    same = isinstance(call.output, Tensor) and call.output.shape == call.input.shape
+    return plain and same and call.input.is_floating_point() and call.output.is_floating_point()
 
 
 def _measure_reach(call: Call) -> float:

@@ -1,0 +1,1 @@
+"""The packings: one a file, from a float module and inputs that calibrate it to a packed copy."""
