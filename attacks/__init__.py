@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from robust.attacks.task import Task
     from robust.attacks.threats.features import FeaturesThreat
     from robust.attacks.threats.lp import LpThreat
+    from robust.attacks.threats.patch import PatchThreat
     from robust.attacks.threats.product import Product
     from robust.attacks.threats.spatial import SpatialThreat
     from robust.attacks.threats.threat import Threat
@@ -49,8 +50,10 @@ if TYPE_CHECKING:
     from robust.attacks.zoo.fmn import FMN
     from robust.attacks.zoo.frankwolfe import FrankWolfe
     from robust.attacks.zoo.grid import Grid
+    from robust.attacks.zoo.lavan import Lavan
     from robust.attacks.zoo.mifgsm import MIFGSM
     from robust.attacks.zoo.noise import Noise
+    from robust.attacks.zoo.patch_rs import PatchRS
     from robust.attacks.zoo.pgd import PGD
     from robust.attacks.zoo.rays import RayS
     from robust.attacks.zoo.rfgsm import RFGSM
@@ -84,11 +87,14 @@ __all__ = [
     "FeaturesThreat",
     "FrankWolfe",
     "Grid",
+    "Lavan",
     "Layout",
     "LpThreat",
     "MinNormResult",
     "Noise",
     "Outcome",
+    "PatchRS",
+    "PatchThreat",
     "Plan",
     "Product",
     "RayS",
@@ -139,11 +145,14 @@ _HOME = {
     "PGD": "zoo.pgd",
     "RFGSM": "zoo.rfgsm",
     "Attack": "engine",
+    "Lavan": "zoo.lavan",
     "Layout": "layout",
     "LpThreat": "threats.lp",
     "MinNormResult": "min_norm",
     "Noise": "zoo.noise",
     "Outcome": "engine",
+    "PatchRS": "zoo.patch_rs",
+    "PatchThreat": "threats.patch",
     "Plan": "engine",
     "Product": "threats.product",
     "Restarts": "combine.restarts",

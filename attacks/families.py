@@ -9,6 +9,7 @@ from typing import Any
 
 from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.norms import NORMS
+from robust.attacks.grammar.patch import PATCH
 from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.grammar.spatial import SPATIAL
 
@@ -18,6 +19,7 @@ INSTEAD = {
     FEATURES: "capgd, frank-wolfe, evolve, pgd or noise",
     PRODUCT: "pgd, apgd, fgsm, search or noise",
     SPATIAL: "grid, worstof, pgd or noise",
+    PATCH: "lavan, patch-rs, pgd, apgd or noise",
 }
 TURNED = (SPATIAL,)  # families that move pixels: of maps, labels would have to move, too
 

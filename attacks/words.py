@@ -11,15 +11,17 @@ from pathlib import Path
 
 from robust.attacks.grammar.features import FEATURES, ROWS
 from robust.attacks.grammar.norms import L1, L2, LINF, NORMS, parse_threat
+from robust.attacks.grammar.patch import WINDOW
 from robust.attacks.grammar.product import PRODUCT, SEVERAL, is_product, split_product
 from robust.attacks.grammar.spatial import TURNS
 from robust.attacks.registry import suggest
 from robust.attacks.text import slug
 
-WORDS = {family.name: family for family in (LINF, L2, L1, ROWS, SEVERAL, TURNS)}
+WORDS = {family.name: family for family in (LINF, L2, L1, ROWS, SEVERAL, WINDOW, TURNS)}
 FAMILIES = tuple(WORDS)  # of threat models: the word before the colon; a product names parts
 STEPPED = tuple(name for name, family in WORDS.items() if family.has_steps)  # what follows gradients is for these
-GRADIENT_FREE = ("evolve", "grid", "noise", "rays", "search", "square", "worstof")  # attacks that need no gradient
+# Attacks that need no gradient.
+GRADIENT_FREE = ("evolve", "grid", "noise", "patch-rs", "rays", "search", "square", "worstof")
 
 
 def canonical_threat(text: str, folder: Path = Path()) -> str:
@@ -68,6 +70,12 @@ def families_of(threats: Iterable[str]) -> set[str]:
 def has_eps(threat: str) -> bool:
     """Whether a threat model is one ball, whose eps is one number: no union, and no table."""
     return "+" not in threat and family_of(threat) in NORMS
+
+
+def explain_threat(text: str) -> str:
+    """Return what a threat model lets an attacker do, in plain words; "" of norms, tables and several inputs."""
+    told = (WORDS[family_of(part)].explain(part) for part in text.split("+") if family_of(part) in WORDS)
+    return " ".join(filter(None, told))
 
 
 def describe_threat(text: str, lo: float, hi: float) -> str:

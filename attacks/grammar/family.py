@@ -16,3 +16,5 @@ class Family(NamedTuple):
     has_steps: bool = (
         True  # it can project and step, so gradient attacks and trainings that follow gradients are for it
     )
+    # Of a canonical word: what may be done, in plain words, for the page.
+    explain: Callable[[str], str] = lambda word: ""

@@ -6,6 +6,7 @@ from pathlib import Path
 from robust.attacks.grammar.family import Family
 from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.norms import NORMS, parse_threat, threat_text
+from robust.attacks.grammar.patch import PATCH
 
 PRODUCT = "product"
 PART = re.compile(r"\s*([^=:;+,\s]+)\s*=\s*([^=;]+:[^=;]+)")  # of a product: its name, and its ball
@@ -28,10 +29,9 @@ def split_product(text: str) -> dict[str, str]:
             form = "write PART=NORM:EPS for each input that may change, as image=linf:8/255;meta=linf:0.1"
             raise ValueError(f"{text!r}: {piece.strip()!r} names no part and its ball; {form}")
         name, ball = match[1], match[2].strip()
-        if ball.partition(":")[0] == FEATURES:
-            raise ValueError(
-                f"{text!r}: a part's threat is a ball, of {', '.join(NORMS)}; a table's file is for one input"
-            )
+        if (family := ball.partition(":")[0]) in (FEATURES, PATCH):
+            what = "a table's file" if family == FEATURES else "a patch"
+            raise ValueError(f"{text!r}: a part's threat is a ball, of {', '.join(NORMS)}; {what} is for one input")
         if name in balls:
             raise ValueError(f"{text!r} gives {name} twice")
         try:

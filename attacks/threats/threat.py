@@ -9,23 +9,26 @@ from typing import Protocol
 from torch import Tensor
 
 from robust.attacks.grammar.features import FEATURES
+from robust.attacks.grammar.patch import PATCH
 from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.grammar.spatial import SPATIAL
 from robust.attacks.layout import Layout
 from robust.attacks.rng import Rng
 from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.patch import PatchThreat
 from robust.attacks.threats.product import Product
 from robust.attacks.threats.spatial import SpatialThreat
 from robust.attacks.threats.transform import Transform
 from robust.attacks.threats.union import Union
 from robust.attacks.words import family_of
 
-Part = LpThreat | FeaturesThreat | Product | Transform  # a threat model that is no union
+Part = LpThreat | FeaturesThreat | Product | PatchThreat | Transform  # a threat model that is no union
 
 # Of the families that are no ball: (text, lo, hi) -> the threat model
 READERS: dict[str, Callable[[str, float, float], Part]] = {
     FEATURES: FeaturesThreat.parse,
+    PATCH: PatchThreat.parse,
     SPATIAL: SpatialThreat.parse,
 }
 

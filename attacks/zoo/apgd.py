@@ -13,6 +13,7 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.patch import PatchThreat
 from robust.attacks.threats.product import Product
 from robust.attacks.words import STEPPED
 
@@ -137,7 +138,7 @@ class APGD:
     def _move(self, task: Task, state: APGDState, first: bool) -> Tensor:
         """Return the next iterate for all but l1; the first step of a stage has no momentum."""
         point = state.point
-        if isinstance(task.threat, Product):
+        if isinstance(task.threat, Product | PatchThreat):
             moved = task.threat.advance(point, state.grad, task.x, state.length, state.length / 2)
         else:
             moved = task.threat.step(point, state.grad, state.length)

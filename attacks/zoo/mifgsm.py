@@ -17,6 +17,7 @@ from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Model, Task
+from robust.attacks.threats.patch import PatchThreat
 from robust.attacks.words import STEPPED
 
 MIN_SCALE = 0.9  # input diversity shrinks an image to no less than this share of its width
@@ -65,7 +66,10 @@ class MIFGSM:
 
     def step(self, task: Task, state: MIFGSMState, k: int) -> MIFGSMState:
         length = float(task.threat.eps) / self.steps
-        x = task.threat.project(task.threat.step(state.x, state.velocity, length), task.x)
+        if isinstance(task.threat, PatchThreat):
+            x = task.threat.advance(state.x, state.velocity, task.x, length)
+        else:
+            x = task.threat.project(task.threat.step(state.x, state.velocity, length), task.x)
         if k + 1 == self.steps:
             return MIFGSMState(x, None, state.velocity)
         logits, grad = self._gradient(task, x, k + 1)

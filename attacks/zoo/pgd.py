@@ -13,6 +13,7 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.rng import Rng
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
+from robust.attacks.threats.patch import PatchThreat
 from robust.attacks.threats.product import Product
 from robust.attacks.words import STEPPED
 
@@ -49,6 +50,8 @@ class PGD:
     box to which the gradient points; the first steps go further, the very first all the way (Frank and Wolfe 1956; Chen
     et al. 2020, 1811.10828). A projection would spread the gain of a step over less useful coordinates, and do worse
     than one step of the full eps.
+
+    For a patch a step moves all values of its window, and the window itself to where that gains more.
     """
 
     steps: int = 40
@@ -80,7 +83,7 @@ class PGD:
             corner = task.threat.step(task.x, state.grad, eps)
             share = max(self._stride(k), 2 / (k + 2))  # Frank and Wolfe's, but no less than `stride`
             x = state.x.lerp(corner, min(1.0, share))
-        elif isinstance(task.threat, Product):
+        elif isinstance(task.threat, Product | PatchThreat):
             x = task.threat.advance(state.x, state.grad, task.x, self._stride(k), max(self._stride(k), 2 / (k + 2)))
         else:
             x = task.threat.step(state.x, state.grad, self._stride(k) * eps)

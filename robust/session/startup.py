@@ -10,7 +10,6 @@ from torch import nn
 
 from robust.attacks.criteria.registry import label_kind, read_criterion
 from robust.attacks.factory import find_refusal, make, needs_gradient
-from robust.attacks.grammar.features import FEATURES
 from robust.attacks.rng import seeded
 from robust.attacks.text import printable_lines
 from robust.attacks.words import FAMILIES
@@ -210,14 +209,12 @@ def _list_attacks(settings: Settings) -> list[tuple[str, str]]:
 def _list_for_black_box(settings: Settings) -> list[tuple[str, str, tuple[str, ...]]]:
     """List (the option, the attack, the families of threat models) of all that a black box would meet.
 
-    Of a suite those stages for tables are left out that follow a gradient, where others are left.
+    Of a suite those stages for tables and patches are left out that follow a gradient, where others are left.
     """
     listed: list[tuple[str, str, tuple[str, ...]]]
     listed = [(f"attack={text}", text, FAMILIES) for text in settings.attacks]
     for suite in settings.suites:
-        left = leave_queries(suite)
-        searched = any(FEATURES in stage.threats for stage in left.stages)
-        stages = left.stages if searched else suite.stages
+        stages = leave_queries(suite).stages
         listed += [(f"suite={suite.name}", stage.attack, stage.threats) for stage in stages]
     return listed
 

@@ -5,8 +5,7 @@ from dataclasses import replace
 from functools import partial, reduce
 
 from robust.attacks.few_classes import fit_classes
-from robust.attacks.threats.features import FeaturesThreat
-from robust.attacks.threats.product import Product
+from robust.attacks.threats.lp import LpThreat
 from robust.evaluation.measure import AttackResult
 from robust.evaluation.suite_run import is_unattacked
 from robust.evaluation.time_limit import TIME, Deadline
@@ -115,7 +114,7 @@ class TrustTest:
             found = examine(INDICATORS, probe, has_time=has_time, watch=lambda name, share: bar.show(name, share))
         report = join_reports(before, explain_by_training(found, self._models.get_recipe(case.variant)))
         # The queries of a black box may cost: it gets those that were chosen. A user's attacker may not move all.
-        other = any(isinstance(part, FeaturesThreat | Product) for part in probe.threat.parts)
+        other = any(not isinstance(part, LpThreat) for part in probe.threat.parts)
         if not report.doubts or only_answers(case.module) or probe.fixed or other:
             return report, None
         if probe.deadline and probe.deadline():

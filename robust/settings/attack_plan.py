@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from robust.attacks.grammar.features import FEATURES
+from robust.attacks.grammar.patch import PATCH
 from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.source_options import SURROGATE, check_options
 from robust.attacks.spec import Spec
@@ -23,7 +24,8 @@ DEFAULT = "fgsm,pgd"  # if there is neither an attack nor a suite
 BLIND = "square,noise"  # likewise, if some model gives no gradient: all get the same attacks, to be compared
 MAPS = "pgd,pgd:loss=mask-ce"  # of maps: one loss alone finds too little
 MAPS_SHARED = "pgd:loss=margin:start=0,pgd:loss=mask-ce"  # the same where pixels share the ball, as in l2
-TABLES, BLIND_TABLES = "pgd,capgd", "evolve,noise"  # the same under threat models of tables alone
+# The same under threat models of one family alone: attacks with gradients, and without.
+OF_FAMILY = {FEATURES: ("pgd,capgd", "evolve,noise"), PATCH: ("lavan,patch-rs", "patch-rs,noise")}
 HOOK = "pytest_robust_attacks"
 
 
@@ -82,8 +84,9 @@ def _choose_attacks(threats: list[str], blind: bool, maps: bool) -> str:
     """Return the attacks of a run that names none."""
     if maps and not blind:
         return MAPS_SHARED if families_of(threats) & {"l2", "l1"} else MAPS
-    if threats and families_of(threats) == {FEATURES}:
-        return BLIND_TABLES if blind else TABLES
+    for family, (usual, queries) in OF_FAMILY.items():
+        if threats and families_of(threats) == {family}:
+            return queries if blind else usual
     return BLIND if blind else DEFAULT
 
 

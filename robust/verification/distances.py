@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from robust.flags import Flags
 from robust.verification.balls import SLACK, Ball, Floats, measure_norm, read_ball
 from robust.verification.candidates import Candidates
+from robust.verification.patches import check_patch, is_patch
 from robust.verification.products import check_product, is_product
 from robust.verification.tables import check_rows
 from robust.verification.transforms import check_transform, is_transform
@@ -25,7 +26,7 @@ def read_balls(threat: str) -> list[Ball]:
 
 
 def _is_other(part: str) -> bool:
-    return part.startswith("features:") or is_product(part) or is_transform(part)
+    return part.startswith("features:") or is_product(part) or is_patch(part) or is_transform(part)
 
 
 def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
@@ -37,8 +38,8 @@ def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
     small, inside = np.zeros(len(x), bool), np.zeros(len(x), bool)
     lo, hi = np.asarray(candidates.bounds, x_adv.dtype).astype(np.float64)
     balls, contents = read_balls(candidates.threat), _find_tables(candidates)
-    products = [part for part in candidates.threat.split("+") if is_product(part)]
-    transforms = [part for part in candidates.threat.split("+") if is_transform(part)]
+    kinds = (is_product, is_patch, is_transform)
+    products, patches, transforms = ([part for part in candidates.threat.split("+") if is_(part)] for is_ in kinds)
     for rows in row_chunks(len(x)):
         values = flatten(x_adv[rows])
         d = values - flatten(x[rows])
@@ -47,6 +48,7 @@ def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
         parts += [check_rows(content, x_adv[rows], x[rows]) for content in contents]
         parts += [check_product(text, candidates.layout, x_adv[rows], x[rows]) for text in products]
         parts += [(check_transform(text, candidates, rows, np.asarray(x[rows])), within) for text in transforms]
+        parts += [(check_patch(text, x_adv[rows], x[rows]), within) for text in patches]
         near, sound = (np.array([part[k] for part in parts]) for k in (0, 1))
         small[rows] = near.any(0)
         inside[rows] = np.where(small[rows], (near & sound).any(0), sound.any(0))  # of one and the same part

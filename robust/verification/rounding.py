@@ -16,6 +16,7 @@ from robust.flags import Flags
 from robust.verification.candidates import Candidates
 from robust.verification.check import LARGE, Verification, check_answers
 from robust.verification.distances import SLACK, Ball, Floats, flatten, read_balls, row_chunks
+from robust.verification.patches import check_patch, is_patch
 from robust.verification.transforms import check_transform, is_transform
 
 TOLERANCE = 1e-3  # in levels: a value that is closer to a level has that level, stored as float32
@@ -44,6 +45,7 @@ def round_to_levels(candidates: Candidates, levels: int) -> tuple[NDArray[np.flo
     """
     x_adv, x, bounds = candidates.x_adv, candidates.x, candidates.bounds
     step = (bounds[1] - bounds[0]) / (levels - 1)
+    patches = [part for part in candidates.threat.split("+") if is_patch(part)]
     spool, small = Spool(x_adv.shape[1:]), np.zeros(len(x_adv), bool)
     for rows in row_chunks(len(x_adv)):
         base = np.rint(_count_levels(x[rows], bounds, levels))
@@ -56,6 +58,10 @@ def round_to_levels(candidates: Candidates, levels: int) -> tuple[NDArray[np.flo
         for text in filter(is_transform, candidates.threat.split("+")):  # a picture that was made, as it is stored
             made = check_transform(text, candidates, rows, np.asarray(x[rows]))
             rounded[made], small[rows] = np.rint(d[made]), small[rows] | made
+        if patches:  # any value will do, and what is equal to the clean one stays so
+            contained = np.any([check_patch(word, x_adv[rows], x[rows]) for word in patches], axis=0) & ~small[rows]
+            rounded[contained] = np.rint(d[contained])
+            small[rows] |= contained
         stored = (bounds[0] + (base + rounded) * step).reshape(-1, *x_adv.shape[1:])
         spool.add(stored.astype(np.float32))
     return spool.array(), small

@@ -44,7 +44,21 @@ def test_nor_does_what_it_is_for_tables(tmp_path):
     assert {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()} == FROZEN_FEATURES
 
 
-@pytest.mark.parametrize("families", [NORMS, ("features",)])
+FROZEN_PATCH = {
+    "full-1": "c35bd942c557ba03",
+    "quick-1": "8f3110f36267f8b2",
+    "standard-1": "47bde20273ca5a69",
+}
+
+
+def test_nor_does_what_it_is_for_patches(tmp_path):
+    suites = {name: read_suite(name, tmp_path) for name in suite_names()}
+    texts = {name: json.dumps(s.determinants((), ["patch"]), sort_keys=True) for name, s in suites.items()}
+
+    assert {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()} == FROZEN_PATCH
+
+
+@pytest.mark.parametrize("families", [NORMS, ("features",), ("patch",)])
 def test_full_is_standard_and_more(families, tmp_path):
     full, standard = (
         [stage for stage in read_suite(name, tmp_path).stages if set(families) & set(stage.threats)]

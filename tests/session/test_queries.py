@@ -30,6 +30,14 @@ def test_a_suite_keeps_its_name_and_the_stages_that_need_no_gradient():
     quick, full = (replace_stages(read_suite(name, Path())) for name in ("quick-1", "full-1"))
 
     assert quick.name == "quick-1"
-    assert [stage.attack for stage in quick.stages] == ["square", "noise", "evolve:steps=200", "search"]
+    assert [stage.attack for stage in quick.stages] == [
+        "square",
+        "noise",
+        "evolve:steps=200",
+        "grid:steps=150",
+        "patch-rs:steps=300",
+        "search",
+        "patch-rs",
+    ]
     assert [stage.attack for stage in full.stages[:2]] == ["square", "noise"]
     assert "square:restarts=4:steps=5000" in [stage.attack for stage in full.stages]

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from robust.attacks.words import explain_threat
 from robust.records.folds import PooledRecord
 from robust.records.gallery import Gallery
 from robust.records.moved import MOST_MOVED, moved_heads, moved_title
@@ -68,6 +69,7 @@ def _row(board: Board, row: Row, gallery: Gallery | None, first: Record, up: str
     return tag(
         "article",
         tag("h4", f"{record.threat}, {record.suite} ", verdict(row)),
+        tag("p", told) if (told := explain_threat(record.threat)) else None,
         bracket.section(row),
         tag(
             "div", _attacks(lines(board, row)[len(record.attacks) == 1 :]), by_class(record), class_="wide", tabindex=0

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.product import Product
 from robust.data.dataset import Samples
@@ -31,8 +30,8 @@ def eps_units(probe: ThreatProbe) -> Finding | None:
     It is a note where the data has fewer levels, as the 17 of digits, since there a smaller eps is customary. Other
     data may have a small eps: images that were resized are on no levels, and 0.5/255 is in use.
     """
-    if all(isinstance(part, FeaturesThreat) for part in probe.threat.parts):
-        raise NotApplicableError("the threat model is of a table, whose file says the units")
+    if not any(isinstance(part, LpThreat | Product) for part in probe.threat.parts):
+        raise NotApplicableError("the threat model has no eps in the units of the data")
     probes = _split_inputs(probe)
     for find in (_find_mistakes, _find_small):
         for name, each in probes:
