@@ -4,9 +4,10 @@ The words of each family are a file of `grammar/`, and an entry of `WORDS`. No t
 reads threat models, and must stay instant.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
+from math import isfinite
 from pathlib import Path
 
 from robust.attacks.grammar.features import FEATURES, ROWS
@@ -95,6 +96,15 @@ def _describe_ball(text: str, lo: float, hi: float) -> str:
     share = float(eps) / (hi - lo)
     percent = f"{100 * share:.2g}" if share < 0.1 else f"{100 * share:.0f}"
     return f"{text} = {percent} % of {lo:g}..{hi:g} ({255 * share:.3g}/255 of 0..1)"
+
+
+def tell_theta(threat: str, theta: Sequence[float]) -> str:
+    """Return in a few words what a theta, padded with NaN, did to an input; "" if no part of the threat has it."""
+    numbers = [number for number in theta if isfinite(number)]
+    for family in (WORDS[family_of(part)] for part in threat.split("+")):
+        if family.tell is not None and family.numbers == len(numbers):
+            return family.tell(numbers)
+    return ""
 
 
 @lru_cache(256)

@@ -1,6 +1,6 @@
 """What a family of threat models says of its words, to `words.py` and to `robust list`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,3 +18,5 @@ class Family(NamedTuple):
     )
     # Of a canonical word: what may be done, in plain words, for the page.
     explain: Callable[[str], str] = lambda word: ""
+    numbers: int = 0  # of theta, if it transforms inputs
+    tell: Callable[[Sequence[float]], str] | None = None  # (theta) -> how an input was transformed, in a few words

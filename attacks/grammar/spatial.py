@@ -1,6 +1,7 @@
 """Turning, moving and zooming a picture: "spatial:rotate=30:translate=3", "spatial:rotate=10:padding=border"."""
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -106,10 +107,45 @@ def _canonical(text: str, folder: Path) -> str:
     return str(parse_spatial(text))
 
 
+def _explain(text: str) -> str:
+    """Return in a sentence what an attacker may do."""
+    limits = parse_spatial(text)
+    pixels = f"{_spell(limits.translate)} pixel{'s' * (limits.translate != 1)}"
+    way = f"{_spell(100 * limits.translate)} % of its height and width" if limits.percent else pixels
+    parts = [
+        f"turned by up to {_spell(limits.rotate)} degrees, either way" * bool(limits.rotate),
+        f"moved by up to {way} along each axis" * bool(limits.translate),
+        f"enlarged up to {_spell(limits.scale)} times, or made as many times smaller" * (limits.scale != 1),
+    ]
+    *others, last = filter(None, parts)
+    done = f"{', '.join(others)} and {last}" if others else last
+    outside = {"zeros": "has the value 0", "border": "repeats the border", "reflect": "is the picture reflected"}
+    between = "values between pixels are interpolated" if limits.interpolation == "bilinear" else "pixels are copied"
+    together = ", all at once" * bool(others)
+    return f"A picture may be {done}{together}; what comes in from outside {outside[limits.padding]}, and {between}."
+
+
+def _tell(theta: Sequence[float]) -> str:
+    """Return how a picture was transformed: "turned 12.5° left, moved 1.2 px right and 0.5 px up"."""
+    angle, right, down, enlarged = (float(f"{number:.3g}") for number in theta)
+    ways = [f"{abs(right):g} px {'right' if right > 0 else 'left'}" * bool(right)]
+    ways += [f"{abs(down):g} px {'down' if down > 0 else 'up'}" * bool(down)]
+    moved = " and ".join(filter(None, ways))
+    parts = [
+        f"turned {abs(angle):g}° {'left' if angle > 0 else 'right'}" * bool(angle),
+        f"moved {moved}" * bool(moved),
+        f"enlarged {enlarged:g} times" * (enlarged != 1),
+    ]
+    return ", ".join(filter(None, parts)) or "not changed"
+
+
 TURNS = Family(
     SPATIAL,
     "spatial:rotate=A:translate=T:scale=S:padding=P:interpolation=I",
     "a picture is turned, moved or enlarged: spatial:rotate=30:translate=3",
     (("A", ROTATE), ("T", TRANSLATE), ("S", SCALE), ("P", PADDING), ("I", INTERPOLATION)),
     _canonical,
+    explain=_explain,
+    numbers=4,
+    tell=_tell,
 )

@@ -1,5 +1,6 @@
 """Make images of a few adversarial samples: what was changed, and which pixels the model depends on."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -41,7 +42,8 @@ def illustrate(
         return None
     places = (np.cumsum(adversarial) - 1)[row]
     draw = _draw_maps if candidates.y.ndim > 1 else _draw_classes
-    return draw(module, candidates, row, places, picture, seed)
+    gallery = draw(module, candidates, row, places, picture, seed)
+    return gallery if candidates.theta is None else replace(gallery, theta=candidates.theta[places])
 
 
 def _draw_classes(

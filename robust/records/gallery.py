@@ -34,9 +34,9 @@ class Gallery:
     integrated: Images | None  # integrated gradients of the right class; None also without captum
     before: NDArray[np.int64] | None = None  # (k, h, w): of maps, the answer to the original
     distance: NDArray[np.float32] | None = None  # (k,): of the nearest inputs that a curve knows; None without one
-    values: NDArray[np.float32] | None = (
-        None  # (k, m, 2): numbers of other inputs, before and after; None: there are none
-    )
+    # (k, m, 2): numbers of other inputs, before and after; None: there are none
+    values: NDArray[np.float32] | None = None
+    theta: NDArray[np.float32] | None = None  # (k, 4): what transformed each input, NaN where nothing did; None without
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by their names in the file."""
@@ -65,7 +65,7 @@ class Gallery:
 
 
 GALLERY = tuple(PREFIX + part.name for part in fields(Gallery))
-OPTIONAL = tuple(PREFIX + name for name in ("saliency", "integrated", "before", "distance", "values"))
+OPTIONAL = tuple(PREFIX + name for name in ("saliency", "integrated", "before", "distance", "values", "theta"))
 IMAGES = tuple(PREFIX + name for name in ("original", "change", "adversarial", "saliency", "integrated"))
 
 
@@ -84,6 +84,8 @@ def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
     check_array(arrays, f"{PREFIX}sure", "f", (k,))
     if f"{PREFIX}distance" in arrays:
         check_array(arrays, f"{PREFIX}distance", "f", (k,))
+    if f"{PREFIX}theta" in arrays:
+        check_array(arrays, f"{PREFIX}theta", "f", (k, 4))
     if (values := arrays.get(f"{PREFIX}values")) is not None:
         check_array(arrays, f"{PREFIX}values", "f", (k, min(max(values.shape[1:2], default=0), MOST_VALUES), 2))
     for name in IMAGES:

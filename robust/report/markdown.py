@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import compress
 
 from robust.attacks.text import printable
+from robust.attacks.words import explain_threat
 from robust.records.moved import MOST_MOVED, moved_heads, moved_title
 from robust.records.store import GENERATED
 from robust.report.board import Board
@@ -37,6 +38,7 @@ def _section(board: Board) -> list[str]:
         "",
         f"## {escape(board.title)}, {escape(board.suite)}",
         "",
+        *([escape(words), ""] if (words := explain_threat(board.threat)) else []),
         *table(board),
         *moved_features(board),
         *stages(board),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.attacks.words import tell_theta
 from robust.records.gallery import Gallery, Images
 from robust.report.page.markup import Html, join, tag, void
 
@@ -17,10 +18,11 @@ SIDE = 112  # pixels of a map, as of the pictures beside it
 MAX_IMAGES = 24  # a row, since the page holds them all
 
 
-def gallery_section(gallery: Gallery | None, layout: Mapping[str, Any] | None = None) -> Html:
+def gallery_section(gallery: Gallery | None, threat: str = "", layout: Mapping[str, Any] | None = None) -> Html:
     """Return the images, one line a sample, closed until the reader opens them; "" if there are none.
 
-    Of several inputs, whose `layout` the record has, a table of numbers stands beside them.
+    Of several inputs, whose `layout` the record has, a table of numbers stands beside them; of inputs that the threat
+    model transforms, how.
     """
     if gallery is None or not len(gallery.row):
         return join()
@@ -30,7 +32,7 @@ def gallery_section(gallery: Gallery | None, layout: Mapping[str, Any] | None = 
         range(len(gallery.row)) if gallery.distance is None else np.argsort(gallery.distance, kind="stable").tolist()
     )
     names = _name_values(layout, gallery)
-    rows = [_sample(gallery, k, images, names) for k in order[: MAX_IMAGES // len(images)]]
+    rows = [_sample(gallery, k, images, names, threat) for k in order[: MAX_IMAGES // len(images)]]
     chosen = "adversarial samples, drawn by the seed" if gallery.distance is None else "nearest adversarial inputs"
     return tag(
         "details",
@@ -43,11 +45,16 @@ def gallery_section(gallery: Gallery | None, layout: Mapping[str, Any] | None = 
 def _list_kinds(gallery: Gallery) -> dict[str, Images | None]:
     return {
         "original": gallery.original,
-        "change": gallery.change,
+        "change": None if _is_transformed(gallery) else gallery.change,
         "adversarial": gallery.adversarial,
         "saliency": gallery.saliency,
         "integrated gradients": gallery.integrated,
     }
+
+
+def _is_transformed(gallery: Gallery) -> bool:
+    """Whether every input was made by a theta, which says more than a difference of pixels does."""
+    return gallery.theta is not None and bool(np.isfinite(gallery.theta).any(1).all())
 
 
 def _list_maps(gallery: Gallery) -> dict[str, Images | None]:
@@ -82,8 +89,10 @@ def _name_sample(gallery: Gallery, k: int) -> tuple[str, str, str]:
     return f"{before} → {after}", f"{100 * gallery.sure[k]:.0f} % sure, sample {gallery.row[k]}", label
 
 
-def _sample(gallery: Gallery, k: int, images: dict[str, Images], names: list[str]) -> Html:
+def _sample(gallery: Gallery, k: int, images: dict[str, Images], names: list[str], threat: str) -> Html:
     heading, below, label = _name_sample(gallery, k)
+    if gallery.theta is not None and (told := tell_theta(threat, gallery.theta[k].tolist())):
+        below += f", {told}"
     near = "" if gallery.distance is None else f", distance {gallery.distance[k]:.3g}"
     figures = (
         tag(
@@ -145,6 +154,8 @@ def _describe(gallery: Gallery) -> str:
             "Labels and answers in the colours of PASCAL VOC: class 0 is black, and pixels that do not count are pale."
         )
     text = "The change is drawn around grey, scaled to its largest value."
+    if _is_transformed(gallery):
+        text = "Each adversarial input is the original, transformed as its line says."
     if gallery.saliency is None:
         return f"{text} The model has no gradient with respect to its inputs, so there is no saliency."
     text += " Saliency: the absolute gradient of the loss at the original, the largest over the channels."

@@ -77,7 +77,7 @@ def _row(board: Board, row: Row, gallery: Gallery | None, first: Record, up: str
         by_group(record),
         _moved(record),
         _reasons(record),
-        gallery_section(gallery, record.provenance.get("layout")),
+        gallery_section(gallery, record.threat, record.provenance.get("layout")),
         _facts(record, first, len(board.digests) > 1),
         *(_fold(fold, up) for fold in record.folds) if isinstance(record, PooledRecord) else [_links(record, up)],
         id=anchor(record),

@@ -12,6 +12,7 @@ from robust.attacks.words import STEPPED
 from robust.attacks.zoo.pgd import PGD
 from robust.train.recipe import RECIPES, LossFunction, Selection
 from robust.train.recipes._shared import divergence_from
+from robust.train.search import search_under
 
 TINY = 1e-4  # keeps the logarithm finite if another class has all the probability
 
@@ -38,7 +39,7 @@ class Mart:
         return PGD(self.steps, self.stride, self.start)
 
     def inputs(self, task: Task) -> Tensor:
-        return run_steps(self._attack(), task)
+        return run_steps(search_under(task.threat, self._attack()), task)
 
     def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
         clean, logits = task.model(task.x), task.model(x)

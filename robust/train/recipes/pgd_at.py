@@ -11,12 +11,16 @@ from robust.attacks.task import Task
 from robust.attacks.words import STEPPED
 from robust.attacks.zoo.pgd import PGD
 from robust.train.recipe import ANY_LABELS, RECIPES, LossFunction, Selection
+from robust.train.search import search_under
 
 
 @RECIPES.register("pgd-at")
 @dataclass(frozen=True, slots=True)
 class PGDAT:
-    """Cross-entropy on PGD's inputs; steps and stride as Rice, Wong and Kolter 2020 (2002.11569)."""
+    """Cross-entropy on PGD's inputs; steps and stride as Rice, Wong and Kolter 2020 (2002.11569).
+
+    Where pictures are turned or moved, these are the worst of as many random draws (Engstrom et al. 2019, 1712.02779).
+    """
 
     steps: int = 10
     stride: float = 0.25  # length of a step, as a share of eps: 2/255 for 8/255
@@ -31,7 +35,7 @@ class PGDAT:
         return PGD(self.steps, self.stride)
 
     def inputs(self, task: Task) -> Tensor:
-        return run_steps(self._attack(), task)
+        return run_steps(search_under(task.threat, self._attack()), task)
 
     def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
         return criterion(task.model(x), task.y)

@@ -13,6 +13,7 @@ from robust.attacks.words import STEPPED
 from robust.attacks.zoo.pgd import PGD
 from robust.train.recipe import ANY_LABELS, RECIPES, LossFunction, Selection
 from robust.train.recipes._shared import divergence_from
+from robust.train.search import search_under
 
 
 @RECIPES.register("trades")
@@ -37,7 +38,8 @@ class Trades:
 
     def inputs(self, task: Task) -> Tensor:
         clean = task.logits(task.x)
-        return run_steps(self._attack(divergence_from(clean, task.criterion.labels)), task)
+        attack = self._attack(divergence_from(clean, task.criterion.labels))
+        return run_steps(search_under(task.threat, attack), task)
 
     def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
         logits = task.model(task.x)  # in separate passes, so that batch norm sees each kind by itself
