@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from robust.attacks.threats.features import FeaturesThreat
     from robust.attacks.threats.lp import LpThreat
     from robust.attacks.threats.patch import PatchThreat
+    from robust.attacks.threats.pixels import PixelThreat
     from robust.attacks.threats.product import Product
     from robust.attacks.threats.spatial import SpatialThreat
     from robust.attacks.threats.threat import Threat
@@ -58,6 +59,9 @@ if TYPE_CHECKING:
     from robust.attacks.zoo.rays import RayS
     from robust.attacks.zoo.rfgsm import RFGSM
     from robust.attacks.zoo.search import Search
+    from robust.attacks.zoo.sigma_zero import SigmaZero
+    from robust.attacks.zoo.sparse_rs import SparseRS
+    from robust.attacks.zoo.spgd import SPGD
     from robust.attacks.zoo.square import Square
     from robust.attacks.zoo.worstof import WorstOf
 
@@ -77,6 +81,7 @@ __all__ = [
     "MIFGSM",
     "PGD",
     "RFGSM",
+    "SPGD",
     "Attack",
     "BestOf",
     "Classification",
@@ -95,12 +100,15 @@ __all__ = [
     "Outcome",
     "PatchRS",
     "PatchThreat",
+    "PixelThreat",
     "Plan",
     "Product",
     "RayS",
     "Restarts",
     "Rng",
     "Search",
+    "SigmaZero",
+    "SparseRS",
     "SpatialThreat",
     "Square",
     "Starts",
@@ -153,12 +161,16 @@ _HOME = {
     "Outcome": "engine",
     "PatchRS": "zoo.patch_rs",
     "PatchThreat": "threats.patch",
+    "PixelThreat": "threats.pixels",
     "Plan": "engine",
     "Product": "threats.product",
     "Restarts": "combine.restarts",
     "Rng": "rng",
     "RayS": "zoo.rays",
     "Search": "zoo.search",
+    "SPGD": "zoo.spgd",
+    "SigmaZero": "zoo.sigma_zero",
+    "SparseRS": "zoo.sparse_rs",
     "SpatialThreat": "threats.spatial",
     "Square": "zoo.square",
     "Starts": "combine.starts",

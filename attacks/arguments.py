@@ -10,6 +10,7 @@ from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.norms import NORMS
 from robust.attacks.grammar.patch import PATCH
+from robust.attacks.grammar.pixels import PIXELS
 from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.registry import suggest
 from robust.attacks.words import family_of
@@ -58,6 +59,8 @@ def _write_threat(text: str) -> str:
         return f"Product.parse({text!r}, x)"
     if family_of(text) == PATCH:
         return f"PatchThreat.parse({text!r}, lo=0, hi=1)"
+    if family_of(text) == PIXELS:
+        return f"PixelThreat.parse({text!r}, lo=0, hi=1)"
     of_table = family_of(text) == FEATURES
     return f"FeaturesThreat.parse({text!r})" if of_table else f"LpThreat.parse({text!r}, lo=0, hi=1)"
 

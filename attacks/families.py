@@ -10,6 +10,7 @@ from typing import Any
 from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.norms import NORMS
 from robust.attacks.grammar.patch import PATCH
+from robust.attacks.grammar.pixels import PIXELS
 from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.grammar.spatial import SPATIAL
 
@@ -17,6 +18,7 @@ CLASSES, MAPS = "class", "map"  # kinds of labels
 ON_MAPS = "pgd:loss=margin or pgd:loss=mask-ce"
 INSTEAD = {
     FEATURES: "capgd, frank-wolfe, evolve, pgd or noise",
+    PIXELS: "pgd, spgd, sigma-zero or sparse-rs",
     PRODUCT: "pgd, apgd, fgsm, search or noise",
     SPATIAL: "grid, worstof, pgd or noise",
     PATCH: "lavan, patch-rs, pgd, apgd or noise",

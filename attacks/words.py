@@ -13,16 +13,17 @@ from pathlib import Path
 from robust.attacks.grammar.features import FEATURES, ROWS
 from robust.attacks.grammar.norms import L1, L2, LINF, NORMS, parse_threat
 from robust.attacks.grammar.patch import WINDOW
+from robust.attacks.grammar.pixels import SPARSE, find_pixels
 from robust.attacks.grammar.product import PRODUCT, SEVERAL, is_product, split_product
 from robust.attacks.grammar.spatial import TURNS
 from robust.attacks.registry import suggest
 from robust.attacks.text import slug
 
-WORDS = {family.name: family for family in (LINF, L2, L1, ROWS, SEVERAL, WINDOW, TURNS)}
+WORDS = {family.name: family for family in (LINF, L2, L1, SPARSE, ROWS, SEVERAL, WINDOW, TURNS)}
 FAMILIES = tuple(WORDS)  # of threat models: the word before the colon; a product names parts
 STEPPED = tuple(name for name, family in WORDS.items() if family.has_steps)  # what follows gradients is for these
 # Attacks that need no gradient.
-GRADIENT_FREE = ("evolve", "grid", "noise", "patch-rs", "rays", "search", "square", "worstof")
+GRADIENT_FREE = ("evolve", "grid", "noise", "patch-rs", "rays", "search", "sparse-rs", "square", "worstof")
 
 
 def canonical_threat(text: str, folder: Path = Path()) -> str:
@@ -46,6 +47,8 @@ def _spell(text: str, folder: Path) -> str:
 def _spell_part(text: str, folder: Path) -> str:
     """Spell a part of a union; a word that is like no family's is read as a norm, whose error says what is known."""
     family = family_of(text)
+    if family not in WORDS and (meant := find_pixels(text)):
+        raise ValueError(f"{text!r}: write {meant}")
     others = [name for name in FAMILIES if name not in NORMS]
     if family not in WORDS and get_close_matches(family, others):
         raise ValueError(f"{text!r}: unknown threat model {suggest(family, FAMILIES)}")

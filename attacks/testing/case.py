@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,22 +15,24 @@ from robust.attacks.rng import Rng
 from robust.attacks.task import Model
 from robust.attacks.testing.models import inputs, network, straight
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.pixels import PixelThreat
+from robust.attacks.threats.threat import Part
 
 NORMS: tuple[Norm, ...] = get_args(Norm)
-THREATS = {"linf": "linf:0.05", "l2": "l2:0.5", "l1": "l1:2"}
+THREATS = {"linf": "linf:0.05", "l2": "l2:0.5", "l1": "l1:2", "l0": "l0:5"}
 SHAPES = ((1, 8, 8), (64,), (4, 16), (1, 2, 32), (2, 2, 4, 4))
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An attack, or the spec of one, under one norm.
+    """An attack, or the spec of one, under one norm, or under l0.
 
     The other fields are for attacks that keep the contract in part. One that is `batchwise` draws from the global
     generator, once for a batch, as those of other libraries do: its outcomes may depend on the batch.
     """
 
     attack: AnyAttack | str
-    norm: Norm
+    norm: Norm | Literal["l0"]
     batchwise: bool = False
     shapes: tuple[tuple[int, ...], ...] = SHAPES  # of the inputs that it accepts; most checks use the first
     classes: tuple[int, ...] = (10, 2, 100)  # of the models that it supports; most checks use the first
@@ -39,9 +41,9 @@ class Case:
         return f"{self.attack if isinstance(self.attack, str) else describe(self.attack)} under {self.threat}"
 
     @property
-    def threat(self) -> LpThreat:
-        """Return the threat model of the norm."""
-        return LpThreat.parse(THREATS[self.norm])
+    def threat(self) -> Part:
+        """Return the threat model of the norm, or of a few pixels (l0)."""
+        return PixelThreat.parse(THREATS[self.norm]) if self.norm == "l0" else LpThreat.parse(THREATS[self.norm])
 
     def make(self) -> AnyAttack:
         """Return the attack as an object."""

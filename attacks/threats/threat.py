@@ -10,6 +10,7 @@ from torch import Tensor
 
 from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.patch import PATCH
+from robust.attacks.grammar.pixels import PIXELS
 from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.grammar.spatial import SPATIAL
 from robust.attacks.layout import Layout
@@ -17,18 +18,20 @@ from robust.attacks.rng import Rng
 from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.patch import PatchThreat
+from robust.attacks.threats.pixels import PixelThreat
 from robust.attacks.threats.product import Product
 from robust.attacks.threats.spatial import SpatialThreat
 from robust.attacks.threats.transform import Transform
 from robust.attacks.threats.union import Union
 from robust.attacks.words import family_of
 
-Part = LpThreat | FeaturesThreat | Product | PatchThreat | Transform  # a threat model that is no union
+Part = LpThreat | PixelThreat | FeaturesThreat | Product | PatchThreat | Transform  # a threat model that is no union
 
 # Of the families that are no ball: (text, lo, hi) -> the threat model
 READERS: dict[str, Callable[[str, float, float], Part]] = {
     FEATURES: FeaturesThreat.parse,
     PATCH: PatchThreat.parse,
+    PIXELS: PixelThreat.parse,
     SPATIAL: SpatialThreat.parse,
 }
 

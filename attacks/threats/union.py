@@ -9,6 +9,7 @@ from robust.attacks.rng import Rng
 from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.patch import PatchThreat
+from robust.attacks.threats.pixels import PixelThreat
 from robust.attacks.threats.product import Product
 from robust.attacks.threats.transform import Transform
 
@@ -17,7 +18,7 @@ from robust.attacks.threats.transform import Transform
 class Union:
     """The union of several threat models with the same bounds."""
 
-    parts: tuple[LpThreat | FeaturesThreat | Product | PatchThreat | Transform, ...]
+    parts: tuple[LpThreat | PixelThreat | FeaturesThreat | Product | PatchThreat | Transform, ...]
 
     def __post_init__(self) -> None:
         several = all(isinstance(part, Product) for part in self.parts)  # each of their parts has its own bounds

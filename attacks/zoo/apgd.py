@@ -14,6 +14,7 @@ from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.patch import PatchThreat
+from robust.attacks.threats.pixels import PixelThreat
 from robust.attacks.threats.product import Product
 from robust.attacks.words import STEPPED
 
@@ -136,14 +137,14 @@ class APGD:
         )
 
     def _move(self, task: Task, state: APGDState, first: bool) -> Tensor:
-        """Return the next iterate for all but l1; the first step of a stage has no momentum."""
+        """Return the next iterate for all but l1; the first step of a stage has no momentum, nor has any of l0."""
         point = state.point
-        if isinstance(task.threat, Product | PatchThreat):
+        if isinstance(task.threat, Product | PatchThreat | PixelThreat):
             moved = task.threat.advance(point, state.grad, task.x, state.length, state.length / 2)
         else:
             moved = task.threat.step(point, state.grad, state.length)
         x = task.threat.project(moved, task.x)
-        if first:
+        if first or isinstance(task.threat, PixelThreat):  # a mean of two choices of pixels is none
             return x
         return task.threat.project(point + INERTIA * (x - point) + (1 - INERTIA) * (point - state.before), task.x)
 

@@ -14,6 +14,7 @@ from robust.attacks.rng import Rng
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 from robust.attacks.threats.patch import PatchThreat
+from robust.attacks.threats.pixels import PixelThreat
 from robust.attacks.threats.product import Product
 from robust.attacks.words import STEPPED
 
@@ -52,6 +53,7 @@ class PGD:
     than one step of the full eps.
 
     For a patch a step moves all values of its window, and the window itself to where that gains more.
+    For pixels (l0) a step exchanges the same share of them for others, those that the gradient says gain more.
     """
 
     steps: int = 40
@@ -83,7 +85,7 @@ class PGD:
             corner = task.threat.step(task.x, state.grad, eps)
             share = max(self._stride(k), 2 / (k + 2))  # Frank and Wolfe's, but no less than `stride`
             x = state.x.lerp(corner, min(1.0, share))
-        elif isinstance(task.threat, Product | PatchThreat):
+        elif isinstance(task.threat, Product | PatchThreat | PixelThreat):
             x = task.threat.advance(state.x, state.grad, task.x, self._stride(k), max(self._stride(k), 2 / (k + 2)))
         else:
             x = task.threat.step(state.x, state.grad, self._stride(k) * eps)

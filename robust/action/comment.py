@@ -30,7 +30,7 @@ MEANS = {  # no counts of samples
 }
 TABLE = "features"  # the family of threat models of tables, whose eps differ by feature
 WORDS = {
-    "norm": ("linf", "l2", "l1", TABLE),
+    "norm": ("linf", "l2", "l1", "l0", TABLE),
     "verdict": ("trusted", "suspect", "broken", ""),
     "metric": ("clean_acc", "robust_acc", "certified_acc", *MEANS),
     "ruling": ("holds", "inconclusive", "fails"),

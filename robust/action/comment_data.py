@@ -9,6 +9,7 @@ from typing import Any
 
 from robust.action.outcome import Line, Outcome
 from robust.attacks.grammar.norms import NORMS
+from robust.attacks.grammar.pixels import PIXELS
 
 SCHEMA = 1
 MAX_ROWS = 50  # rows, and comparisons
@@ -34,7 +35,9 @@ def _row(line: Line) -> dict[str, Any]:
     record = line.record
     parts = [part.partition(":") for part in record.threat.split("+")]
     return {
-        "threat": [{"norm": norm, "eps": float(Fraction(eps)) if norm in NORMS else 1.0} for norm, _, eps in parts],
+        "threat": [
+            {"norm": norm, "eps": float(Fraction(eps)) if norm in (*NORMS, PIXELS) else 1.0} for norm, _, eps in parts
+        ],
         "n": record.data.n,
         "correct": int(record.correct.sum()),
         "robust": int(record.robust.sum()),

@@ -1,6 +1,6 @@
 """Attacks on a model that passes no gradient: queries in place of the attacks that follow a gradient.
 
-Of a quantised model for every threat model; of a black box under a table or a patch, whose suites have a search by
+Of a quantised model for every threat model; of a black box under a table, a patch or pixels, whose suites search by
 queries.
 """
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.patch import PATCH
+from robust.attacks.grammar.pixels import PIXELS
 from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.words import families_of
@@ -16,24 +17,28 @@ from robust.trust.row_probe import follows_gradient
 SQUARE, NOISE = Stage("square", ("linf", "l2")), Stage("noise")
 SEARCH = Stage("search", (PRODUCT,))  # of several inputs, in place of square
 PATCH_RS = Stage("patch-rs", (PATCH,))  # of a patch, likewise
-SEARCHED = (FEATURES, PATCH)  # families of which a suite may leave out what follows a gradient
+SPARSE = Stage("sparse-rs", (PIXELS,))  # of pixels, likewise
+SEARCHED = (FEATURES, PATCH, PIXELS)  # families of which a suite may leave out what follows a gradient
 
 
 def replace_attack(attack: str, attacks: tuple[str, ...], threat: str) -> str:
     """Return what is run in place of one of the run's attacks: square for the last that needs a gradient, else noise.
 
-    Of several inputs it is search, of a patch patch-rs. Square does not search an l1 ball; there it refuses, as for a
+    Of several inputs it is search, of a patch patch-rs, of pixels sparse-rs. Square does not search an l1 ball; there
+    it refuses, as for a
     black box.
     """
     if not follows_gradient(attack):
         return attack
     families = families_of([threat])
-    search = SEARCH if PRODUCT in families else PATCH_RS if families == {PATCH} else SQUARE
+    others = {PATCH: PATCH_RS, PIXELS: SPARSE}
+    own = others.get(next(iter(families)), SQUARE) if len(families) == 1 else SQUARE
+    search = SEARCH if PRODUCT in families else own
     return search.attack if attack == [other for other in attacks if follows_gradient(other)][-1] else NOISE.attack
 
 
 def leave_queries(suite: Suite) -> Suite:
-    """Return the suite without those of its stages for tables and patches that follow a gradient, if others do not."""
+    """Return the suite without its stages for SEARCHED that follow a gradient, if it has others for them."""
     queries = [stage for stage in suite.stages if not follows_gradient(stage.attack)]
     searched = {family for stage in queries for family in stage.threats}.intersection(SEARCHED)
     return replace(suite, stages=tuple(s for s in suite.stages if s in queries or not searched.intersection(s.threats)))
@@ -42,4 +47,4 @@ def leave_queries(suite: Suite) -> Suite:
 def replace_stages(suite: Suite) -> Suite:
     """Return the suite with square, or search, and noise in place of its stages that follow a gradient."""
     kept = tuple(stage for stage in suite.stages if not follows_gradient(stage.attack))
-    return suite if len(kept) == len(suite.stages) else replace(suite, stages=(SQUARE, NOISE, *kept, SEARCH, PATCH_RS))
+    return suite if len(kept) == len(suite.stages) else replace(suite, stages=(SQUARE, NOISE, *kept, SEARCH, PATCH_RS, SPARSE))

@@ -209,7 +209,7 @@ def _list_attacks(settings: Settings) -> list[tuple[str, str]]:
 def _list_for_black_box(settings: Settings) -> list[tuple[str, str, tuple[str, ...]]]:
     """List (the option, the attack, the families of threat models) of all that a black box would meet.
 
-    Of a suite those stages for tables and patches are left out that follow a gradient, where others are left.
+    Of a suite those stages for tables, patches and pixels are left out that follow a gradient, where others are left.
     """
     listed: list[tuple[str, str, tuple[str, ...]]]
     listed = [(f"attack={text}", text, FAMILIES) for text in settings.attacks]

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.patch import PATCH
+from robust.attacks.grammar.pixels import PIXELS
 from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.source_options import SURROGATE, check_options
 from robust.attacks.spec import Spec
@@ -25,7 +26,11 @@ BLIND = "square,noise"  # likewise, if some model gives no gradient: all get the
 MAPS = "pgd,pgd:loss=mask-ce"  # of maps: one loss alone finds too little
 MAPS_SHARED = "pgd:loss=margin:start=0,pgd:loss=mask-ce"  # the same where pixels share the ball, as in l2
 # The same under threat models of one family alone: attacks with gradients, and without.
-OF_FAMILY = {FEATURES: ("pgd,capgd", "evolve,noise"), PATCH: ("lavan,patch-rs", "patch-rs,noise")}
+OF_FAMILY = {
+    FEATURES: ("pgd,capgd", "evolve,noise"),
+    PATCH: ("lavan,patch-rs", "patch-rs,noise"),
+    PIXELS: ("pgd,sparse-rs", "sparse-rs,noise"),
+}
 HOOK = "pytest_robust_attacks"
 
 

@@ -13,6 +13,7 @@ from robust.flags import Flags
 from robust.verification.balls import SLACK, Ball, Floats, measure_norm, read_ball
 from robust.verification.candidates import Candidates
 from robust.verification.patches import check_patch, is_patch
+from robust.verification.pixels import check_pixels, read_pixels
 from robust.verification.products import check_product, is_product
 from robust.verification.tables import check_rows
 from robust.verification.transforms import check_transform, is_transform
@@ -26,7 +27,7 @@ def read_balls(threat: str) -> list[Ball]:
 
 
 def _is_other(part: str) -> bool:
-    return part.startswith("features:") or is_product(part) or is_patch(part) or is_transform(part)
+    return part.startswith(("features:", "l0:")) or is_product(part) or is_patch(part) or is_transform(part)
 
 
 def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
@@ -38,6 +39,7 @@ def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
     small, inside = np.zeros(len(x), bool), np.zeros(len(x), bool)
     lo, hi = np.asarray(candidates.bounds, x_adv.dtype).astype(np.float64)
     balls, contents = read_balls(candidates.threat), _find_tables(candidates)
+    pixels = read_pixels(candidates.threat)
     kinds = (is_product, is_patch, is_transform)
     products, patches, transforms = ([part for part in candidates.threat.split("+") if is_(part)] for is_ in kinds)
     for rows in row_chunks(len(x)):
@@ -46,6 +48,7 @@ def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
         within = ((values >= lo) & (values <= hi)).all(1)
         parts = [(ball.contains(d), within) for ball in balls]
         parts += [check_rows(content, x_adv[rows], x[rows]) for content in contents]
+        parts += [(check_pixels(pixels, x_adv[rows], x[rows]), within)] if pixels is not None else []
         parts += [check_product(text, candidates.layout, x_adv[rows], x[rows]) for text in products]
         parts += [(check_transform(text, candidates, rows, np.asarray(x[rows])), within) for text in transforms]
         parts += [(check_patch(text, x_adv[rows], x[rows]), within) for text in patches]

@@ -14,6 +14,7 @@ from robust.data.dataset import Samples
 from robust.device import device_of
 from robust.sampling import draw_rows
 from robust.verification.patches import is_patch, move_patch
+from robust.verification.pixels import move_pixels, read_pixels
 from robust.verification.products import is_product, move_parts
 from robust.verification.tables import move_near
 from robust.verification.transforms import is_transform
@@ -35,7 +36,7 @@ def draw_nearby(samples: Samples, threat: str, bounds: tuple[float, float], seed
     """Draw for a few of the samples an input at the edge of the ball, (k, *features): each value moves up or down.
 
     Of a table's row only floats move, each by its eps; of several inputs those that may; of a patch those of one
-    window. Under a threat model that transforms each value moves by a share of the bounds.
+    window; of pixels as many as may. Under a threat model that transforms each value moves by a share of the bounds.
     """
     x = samples.x[draw_rows(len(samples), MOST, seed)]
     signs = np.random.RandomState(seed % 2**32).choice(np.array([-1, 1], np.float32), x.shape)
@@ -45,6 +46,8 @@ def draw_nearby(samples: Samples, threat: str, bounds: tuple[float, float], seed
         return move_patch(word, x, signs, bounds)
     if content := next(iter(tables_of(threat).values()), None):
         return move_near(content, x, signs)
+    if (pixels := read_pixels(word)) is not None:
+        return move_pixels(pixels, bounds, x, signs)
     step = STEP * (bounds[1] - bounds[0])
     if not is_transform(word):
         norm, eps = parse_threat(word)

@@ -17,6 +17,7 @@ from robust.verification.candidates import Candidates
 from robust.verification.check import LARGE, Verification, check_answers
 from robust.verification.distances import SLACK, Ball, Floats, flatten, read_balls, row_chunks
 from robust.verification.patches import check_patch, is_patch
+from robust.verification.pixels import check_pixels, read_pixels
 from robust.verification.transforms import check_transform, is_transform
 
 TOLERANCE = 1e-3  # in levels: a value that is closer to a level has that level, stored as float32
@@ -40,12 +41,13 @@ def round_to_levels(candidates: Candidates, levels: int) -> tuple[NDArray[np.flo
     """Return (x_adv rounded to the levels (n, *features), whether the result is still allowed (n,)).
 
     The clean inputs must be on the levels. Each value goes to the nearest level if the ball allows it, the values
-    closest to a level first; otherwise to the next level towards the clean value. A transformed input is rounded to the
-    nearest levels.
+    closest to a level first; otherwise to the next level towards the clean value. A transformed input, and changed pixels
+    under l0, are rounded to the nearest levels.
     """
     x_adv, x, bounds = candidates.x_adv, candidates.x, candidates.bounds
     step = (bounds[1] - bounds[0]) / (levels - 1)
     patches = [part for part in candidates.threat.split("+") if is_patch(part)]
+    pixels = read_pixels(candidates.threat)
     spool, small = Spool(x_adv.shape[1:]), np.zeros(len(x_adv), bool)
     for rows in row_chunks(len(x_adv)):
         base = np.rint(_count_levels(x[rows], bounds, levels))
@@ -62,6 +64,9 @@ def round_to_levels(candidates: Candidates, levels: int) -> tuple[NDArray[np.flo
             contained = np.any([check_patch(word, x_adv[rows], x[rows]) for word in patches], axis=0) & ~small[rows]
             rounded[contained] = np.rint(d[contained])
             small[rows] |= contained
+        if pixels is not None:
+            few = check_pixels(pixels, x_adv[rows], x[rows]) & ~small[rows]
+            rounded[few], small[rows] = np.rint(d[few]), small[rows] | few
         stored = (bounds[0] + (base + rounded) * step).reshape(-1, *x_adv.shape[1:])
         spool.add(stored.astype(np.float32))
     return spool.array(), small

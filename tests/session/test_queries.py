@@ -26,6 +26,10 @@ def test_of_several_inputs_search_stands_in():
     assert [replace_attack(attack, attacks, "image=linf:0.1;meta=l2:1") for attack in attacks] == ["noise", "search"]
 
 
+def test_of_pixels_sparse_rs_stands_in():
+    assert [replace_attack(attack, ("fgsm", "pgd"), "l0:20") for attack in ("fgsm", "pgd")] == ["noise", "sparse-rs"]
+
+
 def test_a_suite_keeps_its_name_and_the_stages_that_need_no_gradient():
     quick, full = (replace_stages(read_suite(name, Path())) for name in ("quick-1", "full-1"))
 
@@ -36,8 +40,10 @@ def test_a_suite_keeps_its_name_and_the_stages_that_need_no_gradient():
         "evolve:steps=200",
         "grid:steps=150",
         "patch-rs:steps=300",
+        "sparse-rs:steps=200",
         "search",
         "patch-rs",
+        "sparse-rs",
     ]
     assert [stage.attack for stage in full.stages[:2]] == ["square", "noise"]
     assert "square:restarts=4:steps=5000" in [stage.attack for stage in full.stages]
