@@ -62,6 +62,11 @@ class PixelThreat:
         """Return this threat model alone; unions have several parts."""
         return (self,)
 
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError if all pixels of inputs of this shape may change: then no model is robust."""
+        if self.count >= (pixels := math.prod(shape[-2:])):
+            raise ValueError(f"{self} lets all {pixels} pixels change, so no model is robust; take fewer, as l0:1")
+
     def clip(self, x: Tensor) -> Tensor:
         """Return x within the bounds."""
         return x.clamp(self.lo, self.hi)

@@ -25,8 +25,7 @@ def replace_attack(attack: str, attacks: tuple[str, ...], threat: str) -> str:
     """Return what is run in place of one of the run's attacks: square for the last that needs a gradient, else noise.
 
     Of several inputs it is search, of a patch patch-rs, of pixels sparse-rs. Square does not search an l1 ball; there
-    it refuses, as for a
-    black box.
+    it refuses, as for a black box.
     """
     if not follows_gradient(attack):
         return attack
@@ -47,4 +46,5 @@ def leave_queries(suite: Suite) -> Suite:
 def replace_stages(suite: Suite) -> Suite:
     """Return the suite with square, or search, and noise in place of its stages that follow a gradient."""
     kept = tuple(stage for stage in suite.stages if not follows_gradient(stage.attack))
-    return suite if len(kept) == len(suite.stages) else replace(suite, stages=(SQUARE, NOISE, *kept, SEARCH, PATCH_RS, SPARSE))
+    stages = (SQUARE, NOISE, *kept, SEARCH, PATCH_RS, SPARSE)
+    return suite if len(kept) == len(suite.stages) else replace(suite, stages=stages)

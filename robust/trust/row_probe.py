@@ -83,9 +83,11 @@ class RowProbe:
 
     @property
     def ball(self) -> LpThreat:
-        """Return the threat model; NotApplicableError if it is no ball of a norm: a union, a patch, pixels, a table's."""
+        """Return the threat model; NotApplicableError if it is a union, a patch, of pixels, or a table's."""
         if not isinstance(self.threat, LpThreat):
-            raise NotApplicableError("the threat model is a union, a patch, of pixels, of a table, or of several inputs")
+            raise NotApplicableError(
+                "the threat model is a union, a patch, of pixels, of a table, or of several inputs"
+            )
         return self.threat
 
     @property

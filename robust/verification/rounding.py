@@ -41,8 +41,8 @@ def round_to_levels(candidates: Candidates, levels: int) -> tuple[NDArray[np.flo
     """Return (x_adv rounded to the levels (n, *features), whether the result is still allowed (n,)).
 
     The clean inputs must be on the levels. Each value goes to the nearest level if the ball allows it, the values
-    closest to a level first; otherwise to the next level towards the clean value. A transformed input, and changed pixels
-    under l0, are rounded to the nearest levels.
+    closest to a level first; otherwise to the next level towards the clean value. A transformed input, and what changed
+    under l0, go to the nearest levels.
     """
     x_adv, x, bounds = candidates.x_adv, candidates.x, candidates.bounds
     step = (bounds[1] - bounds[0]) / (levels - 1)

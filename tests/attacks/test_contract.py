@@ -20,6 +20,8 @@ from robust.attacks.testing.case import NORMS
 ONLY: dict[str, tuple[Norm, ...]] = {"cw": ("l2",), "ddn": ("l2",), "rays": ("linf",), "square": ("linf", "l2")}
 ONLY |= dict.fromkeys(("capgd", "evolve", "frankwolfe"), ())  # of tables: see test_features.py
 ONLY |= dict.fromkeys(("lavan", "patch-rs"), ())  # of a patch: see test_patch.py
+ONLY |= dict.fromkeys(("sigma-zero", "sparse-rs", "spgd"), ())  # of pixels: below, as l0
+ONLY |= dict.fromkeys(("grid", "worstof"), ())  # of pictures that are turned: see test_spatial.py
 ONLY |= {"search": ()}  # of several inputs: see test_product.py
 OURS = [name for name in ATTACKS.names() if name != "torchattacks"]
 
@@ -36,9 +38,16 @@ THEIRS = ["FGSM", "PGD:steps=5", "PGDL2:steps=5", "APGD:steps=10", "MIFGSM", "CW
 CASES = [Case(attack, norm) for attack in (*WORDS, BestOf((FGSM(), PGD(steps=3)))) for norm in NORMS]
 CASES += [Case(f"torchattacks:{name}", norm, batchwise=True, shapes=((3, 8, 8),)) for name in THEIRS for norm in NORMS]
 ALLOWED = cache(norms_of)  # which attacks with it
+PIXELS = ["fgsm", "pgd:steps=6", "apgd:steps=6", "mifgsm:steps=6", "bim:steps=6", "noise:steps=6", "spgd:steps=6"]
+PIXELS += ["sigma-zero:steps=60", "sparse-rs:steps=30", "pgd:steps=5:restarts=3", "spgd:steps=5:targets=1"]
 ABLE = [case for case in CASES if case.norm in ALLOWED(case.attack)]
 EXEMPT = checks.check_the_batch_does_not_matter  # who is batchwise is
-KEPT = [(check, case) for case in ABLE for check in CHECKS if not (case.batchwise and check is EXEMPT)]
+KEPT = [
+    (check, case)
+    for case in (*ABLE, *(Case(text, "l0") for text in PIXELS))
+    for check in CHECKS
+    if not (case.batchwise and check is EXEMPT)
+]
 
 
 @pytest.mark.parametrize(("check", "case"), KEPT, ids=[f"{check.__name__}-{case}" for check, case in KEPT])
