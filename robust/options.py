@@ -113,7 +113,7 @@ OPTIONS = (
     Option(
         "threat",
         "NORM:EPS",
-        "what an attacker may do: linf:8/255, l2:0.5, patch:5x5, features:loans.toml for a table, "
+        "what an attacker may do: linf:8/255, l2:0.5, l0:20, patch:5x5, features:loans.toml for a table, "
         "image=linf:8/255;meta=linf:0.1 for several inputs, or a union, linf:8/255+l2:0.5; default: the data set's",
         many=True,
     ),
