@@ -21,7 +21,7 @@ ONLY: dict[str, tuple[Norm, ...]] = {"cw": ("l2",), "ddn": ("l2",), "rays": ("li
 ONLY |= dict.fromkeys(("capgd", "evolve", "frankwolfe"), ())  # of tables: see test_features.py
 ONLY |= dict.fromkeys(("lavan", "patch-rs"), ())  # of a patch: see test_patch.py
 ONLY |= dict.fromkeys(("sigma-zero", "sparse-rs", "spgd"), ())  # of pixels: below, as l0
-ONLY |= dict.fromkeys(("grid", "worstof"), ())  # of pictures that are turned: see test_spatial.py
+ONLY |= {"grid": ()}  # of pictures that are turned: see test_spatial.py
 ONLY |= {"search": ()}  # of several inputs: see test_product.py
 OURS = [name for name in ATTACKS.names() if name != "torchattacks"]
 

@@ -159,7 +159,7 @@ def test_an_attack_for_pixels_leaves_what_it_did_not_choose(name):
 
 
 def test_those_that_are_for_pixels():
-    assert FOR_PIXELS == ["apgd", "bim", "fgsm", "mifgsm", "noise", "pgd", "sigma-zero", "sparse-rs", "spgd"]
+    assert FOR_PIXELS == ["apgd", "bim", "fgsm", "mifgsm", "noise", "pgd", "sigma-zero", "sparse-rs", "spgd", "worstof"]
 
 
 @pytest.mark.parametrize("text", ["l0:6+linf:0.02", "l2:0.2+l0:6"])
