@@ -45,7 +45,7 @@ SYNONYMS: dict[str, dict[str, str]] = {
         "awp awpat atawp": "pgd-at+awp",
         "tradesawp awptrades": "trades+awp",
         "nfgsmat": "n-fgsm",
-        "distillation": "ard",
+        "distillation knowledgedistillation kd": "distill, or ard from a robust teacher",
     },
     "data set": {
         "cifar": "cifar10 or cifar100",

@@ -217,10 +217,10 @@ OPTIONS = (
     ),
     Option(
         "compare",
-        "latest|auto|PATH",
+        "latest|auto|float|PATH",
         "fail if the model is worse than in a baseline on the same samples: the latest; auto: the latest that fits "
         "from this commit's history, and the run passes if there is none; or a baseline, a leaderboard or a row's "
-        ".json",
+        ".json; float: a model of robust compress with the float network that it came from, measured in this run",
     ),
     Option(
         "compare-fail",

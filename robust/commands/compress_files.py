@@ -45,6 +45,7 @@ def write_folder(order: CompressOrder, compressed: Compressed) -> Card:
         packing=order.packing,
         prune=order.prune,
         zeros=round(measure_zeros(compressed.twin if order.packing else compressed.after), 6),
+        seed=order.seed,
         recipe=order.recipe,
         packed_layers=_count_float(compressed.twin) - _count_float(compressed.after) if order.packing else 0,
         layers=_count_float(compressed.twin),

@@ -51,6 +51,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     packing: str  # "int8-static"; "" if no weights are packed
     prune: float  # the share of the weights that became 0; 0 if none were pruned
     zeros: float  # the share that is 0
+    seed: int  # from which a factory that draws weights made them
     recipe: str  # by which it was trained on after the pruning; "" if it was not
     packed_layers: int
     layers: int  # that have weights

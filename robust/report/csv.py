@@ -8,7 +8,7 @@ from typing import Any
 
 from robust.attacks.grammar.norms import parse_threat
 from robust.attacks.text import cell, printable
-from robust.report import groups
+from robust.report import compressed, groups
 from robust.report.board import Board, percent
 from robust.report.lines import Line, column_of, column_of_proof, line_of_all, lines, list_parts
 
@@ -23,6 +23,7 @@ COLUMNS = (
     "clean_miou", "clean_miou_low", "clean_miou_high", "attacked_miou", "attacked_miou_low", "attacked_miou_high",
     "folds", "clean_sd", "robust_sd",
     *groups.COLUMNS,
+    *compressed.COLUMNS,
 )  # fmt: skip
 PLACES = 4  # decimals of a figure in percent: below one sample in a million; the counts beside it are exact
 

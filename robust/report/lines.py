@@ -8,6 +8,7 @@ from robust.flags import union
 from robust.records.attack_outcome import AttackOutcome, StageOutcome
 from robust.records.folds import PooledRecord
 from robust.records.record import Record
+from robust.report import compressed
 from robust.report.board import Board, Row, percent, stages_of
 from robust.report.groups import worst_cells
 from robust.report.table import spread_of
@@ -86,6 +87,7 @@ def _share(board: Board, row: Row) -> Line:
         **_curve(record),
         **_scores(row),
         **worst_cells(record),
+        **compressed.list_cells(record),
         "levels": "" if record.levels is None else record.levels,  # None would make floats of the column
     }
 

@@ -33,10 +33,11 @@ from robust.records.record import Record
 from robust.records.used import DataUsed
 from robust.sampling import draw_rows
 from robust.session.data import RunData
+from robust.session.float_models import find_card
 from robust.session.models import Models
 from robust.session.resources import Resources
 from robust.session.results import Results
-from robust.settings.baseline import AUTO, LATEST, RegressionCheck
+from robust.settings.baseline import AUTO, FLOAT, LATEST, RegressionCheck
 from robust.settings.parsing import blaming
 from robust.settings.settings import Settings, Variant
 
@@ -66,6 +67,10 @@ def select(settings: Settings, data: RunData, models: Models) -> SelectedBaselin
     compare, home = settings.baselines.compare, settings.home
     assert compare is not None
     with blaming(f"compare={compare}"):
+        if compare == FLOAT:
+            if not any(map(find_card, settings.everything)):
+                raise LookupError("no model of this run is of robust compress, whose card names a float network")
+            return SelectedBaseline(None)
         saved = store.list_baselines(home)
         if compare == AUTO:
             return _select_newest(saved, settings, data, models)

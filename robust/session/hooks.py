@@ -14,6 +14,7 @@ from robust.session.header import describe_run
 from robust.session.places import needs_model
 from robust.session.run import Run
 from robust.session.selection import Selection, describe_unmeasured, group_rows, is_excuse, is_shipped, weigh_parts
+from robust.settings.baseline import FLOAT
 from robust.settings.parsing import call_hook
 
 if TYPE_CHECKING:
@@ -219,11 +220,18 @@ class RobustSession:
 
     @property
     def _compares(self) -> bool:
-        return bool(self.run.settings.regression_checks) and self.run.regression_test.selected.baseline is not None
+        if not self.run.settings.regression_checks:
+            return False
+        return self._is_float or self.run.regression_test.selected.baseline is not None
+
+    @property
+    def _is_float(self) -> bool:
+        """Whether compressed models are compared with their float networks, and not with a baseline."""
+        return self.run.settings.baselines.compare == FLOAT
 
     def _compare_reported(self) -> list[str]:
         """Return a line for each row of the user's that is worse than the baseline's."""
-        if not self._compares:
+        if not self._compares or self._is_float:
             return []
         from robust.session.reported_regressions import compare_reported
 

@@ -127,11 +127,12 @@ class Models:
         if spec not in self._builders:
             settings = self._settings
             self._builders[spec] = get_builder(
-                spec, settings.arch, settings.folder, self._terms(self._data.count_classes())
+                spec, settings.arch, settings.folder, self.make_terms(self._data.count_classes())
             )
         return self._builders[spec]
 
-    def _terms(self, classes: int) -> Terms:
+    def make_terms(self, classes: int) -> Terms:
+        """Return what a model of so many classes is loaded for, and what it may do."""
         settings, data = self._settings, self._data
         return Terms(
             shape=data.shape,
@@ -193,7 +194,7 @@ class Models:
         return threat.parts[0]
 
     def _load(self, variant: Variant) -> Subject:
-        spec, settings, terms = variant.spec, self._settings, self._terms(self._data.classes)
+        spec, settings, terms = variant.spec, self._settings, self.make_terms(self._data.classes)
         with seeded(settings.seed, [self.device]):  # for factories that start from random weights
             module = self._load_hook(spec.path) if spec.library is None else None  # the hook is for files
             if module is None:

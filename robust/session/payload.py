@@ -54,6 +54,7 @@ class Setup:
     layout: str = ""  # of several inputs, as JSON
     classes: tuple[str, ...] = ()  # the names of the classes, if they have some
     grouped: Json | None = None  # what named the groups of the samples, and the digest of its file
+    compressed: Json | None = None  # what was done to a model of robust compress, and the road of its attacks
 
     def to_json(self) -> Json:
         return asdict(self)

@@ -15,6 +15,7 @@ from robust.records.columns import REGIONS, SCORE, THETA, Columns
 from robust.records.moved import Moved
 from robust.records.used import DataUsed, ModelUsed
 from robust.session.case import Case, fail
+from robust.session.float_models import describe_compressed
 from robust.session.payload import AttackPayload, ItemPayload, RowPart, Setup
 from robust.session.resources import Resources
 from robust.session.result import Result
@@ -91,6 +92,7 @@ class PayloadBuilder:
             layout=samples.layout_text,
             classes=self._data.dataset.names,
             grouped=None if reader is None else reader.provenance,
+            compressed=describe_compressed(variant, case.module),
         )
 
     def _draw_images(self, case: Case, result: Result) -> dict[str, NDArray[Any]]:

@@ -76,6 +76,7 @@ def build_record(
             "transforms": [*setup.transforms],
             **({"layout": json.loads(setup.layout)} if setup.layout else {}),
             **({"groups": setup.grouped} if setup.grouped else {}),
+            **({"compressed": setup.compressed} if setup.compressed else {}),
             "training": setup.trained and summarise_card(setup.trained.card),
         },
         trust=trust and _note_stopped(trust, outcomes),

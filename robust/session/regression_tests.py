@@ -25,12 +25,13 @@ from robust.session.baseline import SelectedBaseline, find_row, select
 from robust.session.case import COMPARED, Case, fail
 from robust.session.certification import Certification
 from robust.session.curve_tests import CurveTest
+from robust.session.float_tests import FloatComparison
 from robust.session.measurement import Measurements
 from robust.session.preflight import Preflight
 from robust.session.reported_regressions import describe_inconclusive, figures_of
 from robust.session.resources import Resources
 from robust.session.selection import is_measured_anyway, node_id
-from robust.settings.baseline import RegressionCheck
+from robust.settings.baseline import FLOAT, RegressionCheck
 
 
 class RegressionTest:
@@ -54,6 +55,7 @@ class RegressionTest:
         self._preflight = preflight
         self._certification = certification
         self._curve_test = curve_test
+        self._float = FloatComparison(resources, measurements, preflight)
         self._repeat = repeat  # the command of this run, without node ids
         self._given = selected  # what the controller has selected, in a worker
 
@@ -66,6 +68,9 @@ class RegressionTest:
 
     def test_regression(self, case: Case, check: RegressionCheck) -> None:
         """Test an accuracy against the baseline's."""
+        if self._settings.baselines.compare == FLOAT:
+            self._judge(case, check, *self._float.compare(case, check))
+            return
         baseline = self.selected.baseline
         if baseline is None:
             pytest.skip(printable(self.selected.why))
@@ -195,7 +200,9 @@ class RegressionTest:
 
         `note` says in brackets what else belongs to the figure.
         """
-        margin, spec, baseline = check.margin, case.variant.spec, self.selected.baseline
+        margin, spec = check.margin, case.variant.spec
+        is_float = self._settings.baselines.compare == FLOAT
+        baseline = "its float network" if is_float else self.selected.baseline
         row = {
             CLEAN: "",
             CERTIFIED: f", {check.threat}, {self._settings.certify}",

@@ -23,6 +23,8 @@ from robust.settings.parsing import OptionError, blame, read_list
 from robust.settings.sources import OptionValue
 
 AUTO, LATEST = "auto", "latest"
+FLOAT = "float"  # the network that a compressed one came from, measured in the same run
+FLOAT_MARGINS = f"{CLEAN}:0pp,{DEFAULT}"
 NAME = r"\w[\w.+-]*"
 
 
@@ -54,7 +56,7 @@ class RegressionCheck:
 class Baselines:
     """The baseline to compare with, and the name to save one under."""
 
-    compare: str | None  # "latest", "auto" or a path
+    compare: str | None  # "latest", "auto", "float" or a path
     folder: Path  # where a relative path starts
     margins: tuple[Tolerance, ...]  # none if nothing is compared
     save: str | None  # a name, "" for the commit's; None: nothing is saved
@@ -92,17 +94,16 @@ def read_baselines(
     """
     if compare.text is None and tolerances.typed:
         raise OptionError(tolerances.name, None, "say what to compare with, as --robust-compare=latest")
-    margins = read_list(
-        tolerances,
-        read_tolerance,
-        ",".join([DEFAULT, *[DEFAULT_CERTIFIED] * certified, *[DEFAULT_DISTANCE] * bool(curves)]),
-    )
+    usual = ",".join([DEFAULT, *[DEFAULT_CERTIFIED] * certified, *[DEFAULT_DISTANCE] * bool(curves)])
+    margins = read_list(tolerances, read_tolerance, FLOAT_MARGINS if compare.text == FLOAT else usual)
     with blame(tolerances.name):
         refuse_twice(margins)
     if not certified and (proof := next((margin for margin in margins if margin.metric == CERTIFIED), None)):
         raise OptionError(tolerances.name, str(proof), "nothing is certified; say how, as --robust-certify=crown")
     if not curves and (far := next((margin for margin in margins if margin.metric == DISTANCE), None)):
         raise OptionError(tolerances.name, str(far), "there is no curve; add --robust-curve")
+    if compare.text == FLOAT and (other := next((m for m in margins if m.metric not in (CLEAN, ROBUST)), None)):
+        raise OptionError(tolerances.name, str(other), f"with a float network {CLEAN} and {ROBUST} are compared")
     given = margins if compare.text else ()
     return Baselines(compare.text, compare.folder, given, _read_name(save), bool(tolerances.texts))
 

@@ -37,7 +37,6 @@ class Settings:
     normalize: str | None  # canonical: "0.5/0.25"
     output: str | None  # how answers are read, canonical: "logits:probability"
     permissions: Permissions  # of model files
-    road: str  # by which compressed models are attacked; "": the first that each has
     data: str  # as the user wrote it
     dataset: Dataset  # as declared, not yet read
     criterion: str | None  # what is a right answer, canonical: "within:50"; None: what the labels show
@@ -67,6 +66,7 @@ class Settings:
     models_below: Path  # where one in `models` starts
     attacks_below: Path  # where one in `attacks` starts
     home: Path  # the folder for trained weights, baselines and unfinished suites
+    road: str = ""  # by which compressed models are attacked; "": the first that each has
     groups: GroupSpec | None = None  # the column that says which group a sample is of
     curves: Curves = field(default_factory=Curves)  # the smallest adversarial distances that are measured
     folds: tuple[Dataset, ...] = ()  # the data of each fold that recipes are tested on; empty: there are none

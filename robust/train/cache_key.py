@@ -18,6 +18,7 @@ from robust.models.weights import hash_weights
 from robust.train.factory import Method
 from robust.train.recipe import start_recipe
 from robust.train.setup import TrainingSpec
+from robust.train.teacher import find_file
 from robust.user_code import hash_sources, source_files
 
 
@@ -47,7 +48,7 @@ def list_determinants(spec: TrainingSpec, module: nn.Module, method: Method, sam
 def _files(method: Method, module: nn.Module) -> dict[str, str]:
     """Hash the files that the options name, and a teacher's weights, which a Python file may load from elsewhere."""
     paths = {key: str(method.options.get(key) or "") for key in ("pretrained", "teacher")}
-    hashes = {key: hashlib.sha256(read_content(Path(path))).hexdigest() for key, path in paths.items() if path}
+    hashes = {key: hashlib.sha256(read_content(find_file(path))).hexdigest() for key, path in paths.items() if path}
     teacher = getattr(start_recipe(method.recipe, module), "teacher", None)
     return hashes if teacher is None else {**hashes, "teacher weights": hash_weights(teacher)}
 

@@ -1,6 +1,7 @@
 """Folders of `robust compress` through the plugin: the road is told, and the checks know it."""
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from robust.cli import main
 from tests.plugin.test_foreign import only_record
@@ -58,3 +59,56 @@ def test_a_warning_of_torch_is_no_error_of_the_users(run, folder, packed):
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
 
     run("--robust-model=packed", *QUICK, fast=False).assert_outcomes(passed=2)
+
+
+COMPARE = ("--robust-compare=float", "--robust-verdict=none")
+
+
+def test_a_compressed_network_is_compared_with_its_float_network_in_one_run(run, folder, packed):
+    packed("--int8=static")
+    result = run("--robust-model=packed", *QUICK, *COMPARE, fast=False)
+    record = only_record(folder)
+
+    result.assert_outcomes(passed=4)  # clean, attack, and a regression test of each
+    result.stdout.re_match_lines(
+        [
+            r"compared with its float network: packed \(as-is\): clean accuracy .* p = .* \(size \d+ %, time of a for",
+            r"compared with its float network: packed \(as-is\), linf:0.15, all attacks: robust .* \(size \d+ %",
+        ]
+    )
+    told = record.provenance["compressed"]
+    assert (told["how"], told["model"], told["road"]) == ("int8-static", "net.py:make", "twin")
+    assert "compressed,size_percent,road" in (folder / "leaderboard" / "results.csv").read_text()
+    assert "attacked by the road twin" in "".join(p.read_text() for p in (folder / "leaderboard").rglob("*.html"))
+
+
+def test_compression_that_costs_too_much_fails_the_gate(run, folder, packed):
+    packed("--prune=0.97")
+    result = run("--robust-model=packed", *QUICK, *COMPARE, "--robust-compare-fail=clean_acc:2pp", fast=False)
+
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*more than clean_acc:2pp allows against its float network*"])
+
+
+def test_the_float_model_of_the_run_is_measured_once(run, folder, packed):
+    packed("--prune=0.5")
+    result = run(MODEL, "--robust-model=packed", *QUICK, *COMPARE, fast=False)
+
+    result.assert_outcomes(passed=6, skipped=2)
+    assert len(records(folder / "leaderboard")) == 2
+
+
+def test_a_float_network_that_has_changed_is_refused(run, folder, packed):
+    packed("--int8=static")
+    save_file({k: v + 1 for k, v in load_file(folder / "weights.safetensors").items()}, folder / "weights.safetensors")
+    result = run("--robust-model=packed", *QUICK, *COMPARE, fast=False)
+
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines(["*net.py:make: has other weights than when it was compressed*"])
+
+
+def test_without_a_compressed_model_nothing_is_compared(run):
+    result = run(MODEL, "--robust-compare=float")
+
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: --robust-compare=float: no model of this run is of robust compress*"])

@@ -19,8 +19,9 @@ def one_record(folder):
 
 
 def test_every_variant_adds_its_row(run, folder):
-    words = [f"{name}:{PLAN}" for name in RECIPES.names() if name != "ard"]
+    words = [f"{name}:{PLAN}" for name in RECIPES.names() if name not in ("ard", "distill")]
     words += [f"trades+ema+awp:{PLAN}", f"pgd-at+swa:{PLAN}", f"ard:{PLAN}:teacher=weights.safetensors"]
+    words += [f"distill:{PLAN}:teacher=weights.safetensors"]
     result = run(BARE, f"--robust-train={','.join(words)}", "--robust-only")
     trainings = {
         Record.from_json(path.read_text()).model.training
@@ -123,7 +124,7 @@ def test_a_figure_on_samples_that_selected_the_best_epoch_is_refused(run):
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("ard", "ard: needs a teacher, as ard:teacher=weights.safetensors or ard:teacher=net.py"),
+        ("ard", "ard: needs a teacher, as ard:teacher=weights.safetensors or ard:teacher=net.py:large"),
         ("standard:freeze=conv", "freeze: no parameter begins with 'conv'. Known: 1.bias, 1.weight"),
         (
             "standard:augment=sepia",

@@ -22,6 +22,11 @@ WRONG = {
     "architecture given twice": (["model=zoo:cnn", "model=zoo:cnn()"], "model=zoo:cnn()", "given twice"),
     "model given twice": ([NET, "model=net.py:make()"], "model=net.py:make()", "given twice"),
     "unknown normalisation": (["normalize=cifar"], "normalize=cifar", "'cifar10'"),
+    "float and what it has not": (
+        ["compare=float", "compare-fail=mean:+2"],
+        "compare-fail=mean:+2",
+        "clean_acc and robust_acc are compared",
+    ),
     "unknown road": (["road=twins"], "road=twins", "own, twin or queries"),
     "no name": (["safe-globals=Namespace"], "safe-globals=Namespace", "argparse.Namespace"),
     "no file to run": (["run-code=nope.pt"], "run-code=nope.pt", "no such file"),

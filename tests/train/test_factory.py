@@ -50,6 +50,12 @@ def test_the_order_of_wrappers_means_nothing():
         ("pgd-at:warmup=2", "one-cycle rises by itself"),
         ("ard", "needs a teacher"),
         ("ard:teacher=none.pt", "teacher: no such file"),
+        ("distill", "needs a teacher, as distill:teacher=weights.safetensors or distill:teacher=net.py:large"),
+        ("distill:teacher=none.py:make", "teacher: no such file"),
+        ("distill:teacher=pyproject.toml:teacher_arch=none.py:make", "teacher_arch: no such file"),
+        ("distill:teacher=pyproject.toml:teacher_arch=README.md", "teacher_arch is the FILE.py:FACTORY"),
+        ("distill:teacher=pyproject.toml:temperature=0", "temperature must be above 0"),
+        ("distill:teacher=pyproject.toml:share=2", "share, of the teacher in the loss"),
         *(
             (text, text.split(":")[1].split("=")[0])
             for text in (

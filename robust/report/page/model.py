@@ -9,6 +9,7 @@ from robust.records.folds import PooledRecord
 from robust.records.gallery import Gallery
 from robust.records.moved import MOST_MOVED, moved_heads, moved_title
 from robust.records.record import Record
+from robust.report import compressed
 from robust.report.board import Board, Row, percent
 from robust.report.lines import Line, lines
 from robust.report.page import bracket
@@ -156,6 +157,7 @@ def _facts(record: Record, first: Record, several: bool) -> Html:
         "with": _describe_model(record)["with"] * (_describe_model(record) != _describe_model(first)),
         "samples": f"{record.data.split}, sha256 {record.data.digest[:8]}" * several,
         "notes": "; ".join(map(str, provenance.get("notes") or [])),
+        "compressed": compressed.describe(record),
         "partial": f"stopped by the {record.partial}" if record.partial else "",
     }
     return join(_pairs(facts), _commands(record))
