@@ -1,7 +1,7 @@
 """Attacks on a model that passes no gradient: queries in place of the attacks that follow a gradient.
 
-Of a quantised model for every threat model; of a black box under a table, a patch or pixels, whose suites search by
-queries.
+Of a quantised model for every threat model; of a black box under a table, a patch, pixels or turns of a picture, whose
+suites search by queries.
 """
 
 from dataclasses import replace
@@ -10,6 +10,7 @@ from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.patch import PATCH
 from robust.attacks.grammar.pixels import PIXELS
 from robust.attacks.grammar.product import PRODUCT
+from robust.attacks.grammar.spatial import SPATIAL
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.words import families_of
 from robust.trust.row_probe import follows_gradient
@@ -18,19 +19,20 @@ SQUARE, NOISE = Stage("square", ("linf", "l2")), Stage("noise")
 SEARCH = Stage("search", (PRODUCT,))  # of several inputs, in place of square
 PATCH_RS = Stage("patch-rs", (PATCH,))  # of a patch, likewise
 SPARSE = Stage("sparse-rs", (PIXELS,))  # of pixels, likewise
-SEARCHED = (FEATURES, PATCH, PIXELS)  # families of which a suite may leave out what follows a gradient
+GRID = Stage("grid", (SPATIAL,))  # of turned pictures, likewise
+SEARCHED = (FEATURES, PATCH, PIXELS, SPATIAL)  # families of which a suite may leave out what follows a gradient
 
 
 def replace_attack(attack: str, attacks: tuple[str, ...], threat: str) -> str:
     """Return what is run in place of one of the run's attacks: square for the last that needs a gradient, else noise.
 
-    Of several inputs it is search, of a patch patch-rs, of pixels sparse-rs. Square does not search an l1 ball; there
-    it refuses, as for a black box.
+    Of several inputs it is search, of a patch patch-rs, of pixels sparse-rs, of turned pictures grid. Square does not
+    search an l1 ball; there it refuses, as for a black box.
     """
     if not follows_gradient(attack):
         return attack
     families = families_of([threat])
-    others = {PATCH: PATCH_RS, PIXELS: SPARSE}
+    others = {PATCH: PATCH_RS, PIXELS: SPARSE, SPATIAL: GRID}
     own = others.get(next(iter(families)), SQUARE) if len(families) == 1 else SQUARE
     search = SEARCH if PRODUCT in families else own
     return search.attack if attack == [other for other in attacks if follows_gradient(other)][-1] else NOISE.attack
@@ -46,5 +48,7 @@ def leave_queries(suite: Suite) -> Suite:
 def replace_stages(suite: Suite) -> Suite:
     """Return the suite with square, or search, and noise in place of its stages that follow a gradient."""
     kept = tuple(stage for stage in suite.stages if not follows_gradient(stage.attack))
-    stages = (SQUARE, NOISE, *kept, SEARCH, PATCH_RS, SPARSE)
-    return suite if len(kept) == len(suite.stages) else replace(suite, stages=stages)
+    if len(kept) == len(suite.stages):
+        return suite
+    grid = [GRID] * all(SPATIAL not in stage.threats for stage in kept)  # the suites that come along have one
+    return replace(suite, stages=(SQUARE, NOISE, *kept, SEARCH, PATCH_RS, SPARSE, *grid))

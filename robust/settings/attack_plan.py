@@ -9,6 +9,7 @@ from typing import NoReturn
 from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.patch import PATCH
 from robust.attacks.grammar.pixels import PIXELS
+from robust.attacks.grammar.spatial import SPATIAL
 from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.source_options import SURROGATE, check_options
 from robust.attacks.spec import Spec
@@ -30,6 +31,7 @@ OF_FAMILY = {
     FEATURES: ("pgd,capgd", "evolve,noise"),
     PATCH: ("lavan,patch-rs", "patch-rs,noise"),
     PIXELS: ("pgd,sparse-rs", "sparse-rs,noise"),
+    SPATIAL: ("grid,pgd", "grid,noise"),
 }
 HOOK = "pytest_robust_attacks"
 

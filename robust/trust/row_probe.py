@@ -83,10 +83,10 @@ class RowProbe:
 
     @property
     def ball(self) -> LpThreat:
-        """Return the threat model; NotApplicableError if it is a union, a patch, of pixels, or a table's."""
+        """Return the threat model; NotApplicableError if it is a union of several, or no ball."""
         if not isinstance(self.threat, LpThreat):
             raise NotApplicableError(
-                "the threat model is a union, a patch, of pixels, of a table, or of several inputs"
+                "the threat model is a union, or no ball: a patch, pixels, turns of a picture, a table, several inputs"
             )
         return self.threat
 

@@ -47,7 +47,7 @@ def has_theta(candidates: Candidates) -> Flags:
 def check_transform(
     text: str, candidates: Candidates, rows: slice, x: NDArray[np.float32], tolerance: float = TOLERANCE
 ) -> Flags:
-    """Whether each x_adv of these rows is T(x, theta) of a theta within the limits of `text`, (rows,)."""
+    """Whether each x_adv of these rows is x, or T(x, theta) of a theta within the limits of `text`, (rows,)."""
     if candidates.theta is None:
         return np.zeros(len(x), bool)
     x_adv = candidates.x_adv[rows]
@@ -57,5 +57,6 @@ def check_transform(
     off, (lo, hi) = np.full(len(x), np.inf), candidates.bounds
     if made.any():
         off[made] = family.differ(text, x_adv[made], x[made], theta[made], candidates.bounds)
-    close: Flags = off <= tolerance * (hi - lo)
+    same = (x_adv == x).reshape(len(x), -1).all(1)
+    close: Flags = same | (off <= tolerance * (hi - lo))
     return close

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from robust.attacks.suite import read_suite
-from robust.session.queries import replace_attack, replace_stages
+from robust.attacks.suite import Stage, Suite, read_suite
+from robust.session.queries import leave_queries, replace_attack, replace_stages
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,15 @@ def test_of_several_inputs_search_stands_in():
 
 def test_of_pixels_sparse_rs_stands_in():
     assert [replace_attack(attack, ("fgsm", "pgd"), "l0:20") for attack in ("fgsm", "pgd")] == ["noise", "sparse-rs"]
+
+
+def test_of_turned_pictures_a_grid_stands_in():
+    attacks = ("fgsm", "pgd")
+    own = Suite("own", (Stage("pgd", ("spatial",)),))
+
+    assert [replace_attack(attack, attacks, "spatial:rotate=9") for attack in attacks] == ["noise", "grid"]
+    assert [stage.attack for stage in replace_stages(own).stages if "spatial" in stage.threats] == ["grid"]
+    assert "grid:steps=775" in [stage.attack for stage in leave_queries(read_suite("standard-1", Path())).stages]
 
 
 def test_a_suite_keeps_its_name_and_the_stages_that_need_no_gradient():

@@ -108,6 +108,14 @@ def test_a_union_takes_what_one_part_takes():
     assert limits(replace(both, theta=None)) == [*[True] * 3, *[False] * (N - 3)]
 
 
+def test_the_clean_input_itself_is_admitted():
+    """A random model may answer it wrong, and then no theta made what the attack returned."""
+    found = candidates("spatial:rotate=30:translate=2")
+    found.theta[:], found.x_adv[:] = np.nan, found.x
+
+    assert limits(found) == [True] * N
+
+
 def test_faults_are_named():
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 2))
     with torch.no_grad():

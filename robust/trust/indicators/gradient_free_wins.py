@@ -4,6 +4,7 @@ from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.patch import PATCH
 from robust.attacks.grammar.pixels import PIXELS
 from robust.attacks.grammar.product import PRODUCT
+from robust.attacks.grammar.spatial import SPATIAL
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
@@ -19,12 +20,12 @@ def gradient_free_wins(probe: AttackProbe) -> Finding | None:
     """Check that Square (1912.00049) finds nothing that gradient attacks missed (1902.06705, 2003.01690).
 
     Square finds more if the gradient is masked; for a table it is evolve, and for several inputs search.
-    NotApplicableError for l1, which Square does not support, and for patches and pixels.
+    NotApplicableError for l1, which Square does not support, for patches and pixels, and for turns of a picture.
     """
     families = {part.norm for part in probe.threat.parts}
     if "l1" in families:
         raise NotApplicableError("square is for linf and l2")
-    if families & {PATCH, PIXELS}:
+    if families & {PATCH, PIXELS, SPATIAL}:
         raise NotApplicableError("random search finds more than gradients do there, of honest models, too (2006.12834)")
     own = {FEATURES: "evolve", PRODUCT: "search"}
     search = own.get(next(iter(families)), "square") if len(families) == 1 else "square"
