@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from robust.attacks.criteria.classification import Classification
     from robust.attacks.criteria.criterion import Criterion
     from robust.attacks.criteria.registry import read_criterion
+    from robust.attacks.drawn import Drawn
     from robust.attacks.engine import Attack, Outcome, Plan, assail, run_steps
     from robust.attacks.factory import make
     from robust.attacks.layout import Layout
@@ -88,6 +89,7 @@ __all__ = [
     "Criterion",
     "DeepFool",
     "Diversified",
+    "Drawn",
     "Evolve",
     "FeaturesThreat",
     "FrankWolfe",
@@ -140,6 +142,7 @@ _HOME = {
     "DDN": "zoo.ddn",
     "DeepFool": "zoo.deepfool",
     "Diversified": "combine.odi",
+    "Drawn": "drawn",
     "EOT": "combine.eot",
     "Evolve": "zoo.evolve",
     "FAB": "zoo.fab",

@@ -6,7 +6,7 @@ evaluation, drops a sample as soon as it is adversarial; `run_steps`, for traini
 threat model, the criterion and the model's own answer, so an attack cannot claim a success that it did not have.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
@@ -26,7 +26,7 @@ from robust.attacks.rng import Rng, rng_of, seeded
 from robust.attacks.several import Several, pack_inputs, unpack_rows
 from robust.attacks.state import kept
 from robust.attacks.success import Verdict, judge, margin_of
-from robust.attacks.task import Cost, Model, Task
+from robust.attacks.task import HOPE, Cost, Model, Task
 from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.product import Product
@@ -109,6 +109,7 @@ class Outcome:
     clean: Tensor  # (N,): the margin at x
     cost: Cost
     theta: Tensor  # (N, 4) float32: of what a threat model that transforms made x_adv; NaN elsewhere
+    undecided: Tensor  # (N,) bool: adversarial, since the test of a random model's answers does not decide
 
 
 def assail(
@@ -130,7 +131,8 @@ def assail(
     parameters, buffers and the global random state are restored. Several inputs are a dict, with whose names the model
     is called, or a tuple, under a `Product`; so is `x_adv` then. Raise ValueError if x leaves the threat's bounds: no
     input near it could be admitted, and the model would look robust. Raise TypeError or ValueError, in one line, for
-    what is no such argument, and for a model that does not answer with a tensor of logits.
+    what is no such argument, and for a model that does not answer with a tensor of logits. Of a `Drawn` model an input
+    is adversarial unless a test shows that its answer is wrong with a probability below one half.
     """
     check_threat(threat)
     if not isinstance(x, Tensor) and are_several(x):
@@ -146,19 +148,41 @@ def assail(
         task = start(model, x, y, first, rng, criterion)
         clean = judge_clean(task)
         margin = margin_of(task, clean.logits)
-        outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, margin.clone(), margin, task.cost, no_theta(x))
-        for part in (first, *others):
-            for round_attack, enter_round in rounds_of(attack):
-                robust = replace(task, threat=cast(LpThreat, part)).only(~outcome.adversarial)
-                if not len(robust.x):
-                    return outcome
-                entered = enter_round(lift(robust))
-                if entered.stop():
-                    return outcome
-                _assail(round_attack, entered, outcome)
-                if isinstance(part, FeaturesThreat | Product):
-                    _give_back(replace(robust, stop=entered.stop), outcome)
+        extra = no_theta(x), torch.zeros_like(clean.adversarial)
+        outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, margin.clone(), margin, task.cost, *extra)
+        _assail_rounds(attack, (first, *others), task, outcome)
+        if task.drawn is not None:
+            _settle(task.only(~(outcome.adversarial | outcome.faulty)), outcome)
     return outcome
+
+
+def _assail_rounds(attack: AnyAttack, parts: Sequence[Part], task: Task, outcome: Outcome) -> None:
+    """Run the rounds of the attack under each part of the threat model, until no sample is left, or it is stopped."""
+    for part in parts:
+        for round_attack, enter_round in rounds_of(attack):
+            robust = replace(task, threat=cast(LpThreat, part)).only(~outcome.adversarial)
+            if not len(robust.x):
+                return
+            entered = enter_round(lift(robust))
+            if entered.stop():
+                return
+            _assail(round_attack, entered, outcome)
+            if isinstance(part, FeaturesThreat | Product) and task.drawn is None:
+                _give_back(replace(robust, stop=entered.stop), outcome)
+
+
+def _settle(task: Task, outcome: Outcome) -> None:
+    """Test the most hopeful input of each sample of `task` that is left: what is not shown right is adversarial."""
+    assert task.hopes is not None
+    task = task.only(task.hopes.share[task.place] > HOPE)
+    if len(task.x):
+        hopeful, theta = task.hopes.x[task.place], task.hopes.theta[task.place]  # type: ignore[union-attr]
+        tested = task.decide(hopeful)
+        outcome.faulty[task.place[tested.faulty]] = True
+        fallen = tested.wrong | tested.undecided
+        outcome.adversarial[task.place[fallen]] = True
+        outcome.undecided[task.place[tested.undecided]] = True
+        outcome.x_adv[task.place[fallen]], outcome.theta[task.place[fallen]] = hopeful[fallen], theta[fallen]
 
 
 def _give_back(task: Task, outcome: Outcome) -> None:
@@ -195,7 +219,10 @@ def judge_clean(task: Task) -> Verdict:
         return judge(task, task.x, None)
     logits = task.logits(task.x)
     check_answer(logits, task.y, task.criterion)
-    return judge(task, task.x, logits)
+    if task.drawn is None:
+        return judge(task, task.x, logits)
+    tested = task.decide(task.x)
+    return Verdict(tested.wrong | tested.undecided, tested.faulty, logits, clear=bool(tested.right.all()))
 
 
 def _assail(attack: Attack[Any], task: Task, outcome: Outcome) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from robust.attacks.arguments import check_arguments, check_norm
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
+from robust.attacks.drawn import Drawn
 from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge_clean, restrict, rounds_of, start
 from robust.attacks.families import check_family
 from robust.attacks.geometry import Norm
@@ -55,6 +56,8 @@ def minimize_norm(
     """
     check_norm(norm)
     check_arguments(model, attack, x, y, criterion)
+    if isinstance(model, Drawn):
+        raise ValueError("a model that answers at random has no smallest distance; attack it at an eps, with assail")
     rng = rng_of(seed, x)
     with eval_mode(model, rng.seed), torch.no_grad():
         widest = LpThreat.widest(norm, x, *bounds)

@@ -6,7 +6,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robust.attacks.task import Model, Task
+from robust.attacks.drawn import FORMED, LOOKED_AT, Drawn, share_wrong
+from robust.attacks.lift import lower
+from robust.attacks.task import HOPE, Model, Task
+
+SLACK = 0.1  # of the answers: by so much luck decides, and the later iterate is the better one
+SURE = 0.8  # of the answers of a random model: an attack that has made so many wrong may end
 
 
 class Verdict(NamedTuple):
@@ -23,6 +28,8 @@ def judge(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
     if not len(x):
         none = torch.zeros(0, dtype=torch.bool, device=x.device)
         return Verdict(none, none.clone(), x.new_zeros(0), clear=True)
+    if task.drawn is not None:
+        return _judge_draws(task, task.drawn, x, logits)
     logits = task.logits(x) if logits is None else logits
     finite = task.criterion.finite(logits)
     right = finite & task.criterion.accepts(logits, task.y)
@@ -34,6 +41,37 @@ def judge(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
     if task.exact is not None:
         adversarial[adversarial.clone()] = _is_wrong(task.only(adversarial), task.exact, x[adversarial])
     return Verdict(adversarial, ~finite, logits, clear=False)
+
+
+def _judge_draws(task: Task, drawn: Drawn, x: Tensor, logits: Tensor | None) -> Verdict:
+    """Judge the iterates of a model that answers at random: by a few draws, and where these give hope by the test.
+
+    What luck decides at one iterate is asked anew at the next, so the most hopeful one is kept for a last test.
+    """
+    assert task.hopes is not None
+    answers = task.draw(x, LOOKED_AT)
+    finite = torch.stack([task.criterion.finite(answer) for answer in answers]).all(0)
+    before = task.hopes.share[task.place] - SLACK
+    hopeful = finite & (share_wrong(drawn, answers, task.y, task.criterion) >= before)
+    hopeful[hopeful.clone()] = task.threat_of(hopeful).admits(x[hopeful], task.x[hopeful])
+    adversarial = torch.zeros_like(hopeful)
+    if bool(hopeful.any()):
+        adversarial[hopeful.clone()] = _look_again(task.only(hopeful), drawn, x[hopeful])
+    logits = answers.mean(0) if logits is None else logits
+    return Verdict(adversarial, ~finite, logits, clear=bool(finite.all()) and not bool(adversarial.any()))
+
+
+def _look_again(task: Task, drawn: Drawn, x: Tensor) -> Tensor:
+    """Keep the iterates, (n, *features), that more draws find more hopeful; return which the test shows wrong, (n,)."""
+    assert task.hopes is not None
+    share = share_wrong(drawn, task.draw(x, FORMED), task.y, task.criterion)
+    before = task.hopes.share[task.place]
+    better = share >= (before - SLACK).clamp_min(HOPE)
+    task.hopes.share[task.place[better]] = before.maximum(share)[better]
+    task.hopes.x[task.place[better]], task.hopes.theta[task.place[better]] = lower(task.threat, x[better])
+    wrong = better & (share >= SURE)
+    wrong[wrong.clone()] = task.only(wrong).decide(x[wrong]).wrong
+    return wrong
 
 
 def margin_of(task: Task, logits: Tensor) -> Tensor:

@@ -9,16 +9,18 @@ from torch import Tensor, nn
 
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
+from robust.attacks.drawn import LOOKED_AT, Drawn, Tested, decide_answers
 from robust.attacks.fast_copy import FastCopy
 from robust.attacks.losses import Loss
 from robust.attacks.rng import Rng
 from robust.attacks.threats.balls import Balls
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Part
-from robust.attacks.threats.transform import Lifted
+from robust.attacks.threats.transform import WIDTH, Lifted
 
 Model = Callable[[Tensor], Tensor]
 
+HOPE = 0.25  # of the answers to an iterate: if fewer are wrong, no test will show that most are
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # CUDA and MPS, Linux, Windows
 
 
@@ -32,6 +34,15 @@ class Cost:
 
     forwards: Tensor  # (N,) int64
     backwards: Tensor  # (N,) int64
+
+
+@dataclass(frozen=True, slots=True)
+class Hopes:
+    """The most hopeful iterate of each sample of the whole batch so far, of a model that answers at random."""
+
+    share: Tensor  # (N,): how often the answers to it were wrong, of a few
+    x: Tensor  # (N, *features), as the model sees it
+    theta: Tensor  # (N, 4): what made it; NaN where nothing did
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +62,19 @@ class Task:
     exact: Model | None = None  # the model that decides, if `model` is a cheaper copy
     criterion: Criterion = CLASS  # what a right answer is
     stop: Callable[[], bool] = lambda: False  # whether to end early; asked before the first step and after each
+    drawn: Drawn | None = None  # the model, if its answers are random: `model` then gives single draws
+    hopes: Hopes | None = None  # of such a model
 
     @classmethod
     def of(cls, model: Model, x: Tensor, y: Tensor, threat: Part, rng: Rng, criterion: Criterion = CLASS) -> "Task":
         """Make the task of a whole batch: x (N, *features), y (N,) int64, or whatever labels the criterion takes."""
         place = torch.arange(len(x), device=x.device)
         cost = Cost(torch.zeros_like(place), torch.zeros_like(place))
-        exact = model.exact if isinstance(model, FastCopy) else None
-        return cls(model, x, y, cast(LpThreat, threat), rng, cost, place, exact=exact, criterion=criterion)
+        task = cls(model, x, y, cast(LpThreat, threat), rng, cost, place, criterion=criterion)
+        if isinstance(model, Drawn):
+            hopes = Hopes(x.new_full((len(x),), HOPE), x.clone(), x.new_full((len(x), WIDTH), torch.nan))
+            return replace(task, model=model.inner, draws=LOOKED_AT, drawn=model, hopes=hopes)
+        return replace(task, exact=model.exact) if isinstance(model, FastCopy) else task
 
     def start(self, share: float = 1.0) -> Tensor:
         """Return the start, (n, *features): `origin`, or a random point of the ball shrunk to `share`, from 0 to 1."""
@@ -68,8 +84,12 @@ class Task:
 
     def answer(self, x: Tensor) -> Tensor:
         """Return the model's answer to iterates, (n, ...), uncounted; of a lifted task it sees them transformed."""
+        return self.model(self.show(x))
+
+    def show(self, x: Tensor) -> Tensor:
+        """Return what the model sees of iterates, (n, *features): a copy, for models that work in place."""
         threat: object = self.threat
-        return self.model(threat.show(x) if isinstance(threat, Lifted) else x.clone())
+        return threat.show(x) if isinstance(threat, Lifted) else x.clone()
 
     def logits(self, x: Tensor) -> Tensor:
         """Query the model at x, (n, *features); return its answer, (n, classes), detached."""
@@ -79,6 +99,20 @@ class Task:
             for _ in range(self.draws - 1):
                 answer = answer + self.answer(x)
         return answer / self.draws if self.draws > 1 else answer
+
+    def draw(self, x: Tensor, times: int) -> Tensor:
+        """Query a random model at x, (n, *features), so many times; return its answers, (times, n, ...), detached."""
+        assert self.drawn is not None
+        self._count(self.cost.forwards, times)
+        with torch.no_grad():
+            return torch.stack([self.answer(x) for _ in range(times)])
+
+    def decide(self, x: Tensor) -> Tested:
+        """Test whether the formed answers of a random model to x, (n, *features), are wrong more often than right."""
+        assert self.drawn is not None
+        tested = decide_answers(self.drawn, self.show(x), self.y, self.criterion)
+        self.cost.forwards.index_add_(0, self.place, tested.asked * self.drawn.draws.n)
+        return tested
 
     def ascent(self, x: Tensor, loss: str | Loss) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits (n, classes), loss (n,) and d loss / d x (n, *features) at x, (n, *features), all detached.

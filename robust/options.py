@@ -103,6 +103,13 @@ OPTIONS = (
         "1+2->0",
     ),
     Option(
+        "draws",
+        "1|majority:N|mean:N",
+        "how the deployed answer of a model is formed that answers at random: of one draw (default), as the class that "
+        "most of N draws say, or as the mean of N draws; an answer counts as wrong if a test finds it wrong more often "
+        "than right, or does not decide",
+    ),
+    Option(
         "groups",
         "FILE.csv:COLUMN",
         "also tell the accuracies of groups of samples: a CSV file with a header and a row for each sample of the test "

@@ -19,6 +19,7 @@ NAMES = (
     "criterion",
     "attacked",
     "goal",
+    "draws",
     "groups",
     "download",
     "threat",

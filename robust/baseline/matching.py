@@ -28,13 +28,14 @@ class Wanted:
     options: dict[str, Any]  # those of each attack, or of the suite, by name
     draw: int | None = None  # the seed of the draw of the samples; None if it is `seed`
     criterion: dict[str, Any] = field(default_factory=CRITERION.copy)
+    draws: str = ""  # how the deployed answer is formed of random ones
 
     @classmethod
     def of(cls, record: Record) -> "Wanted":
         """Return what a record is of."""
         model, options = record.model, {attack.name: attack.options for attack in record.planned}
         what = (record.data, model.name, model.training, record.threat, record.suite)
-        return cls(*what, record.seed, options, record.draw, record.criterion)
+        return cls(*what, record.seed, options, record.draw, record.criterion, record.draws)
 
     def __str__(self) -> str:
         return printable(f"{self.model} ({self.training}), {self.data.name}, {self.threat}, {self.suite}")
@@ -124,6 +125,8 @@ def _describe_difference(record: Record, wanted: Wanted) -> str:
     """Describe why they are not the same measurement, as the end of a sentence; "" if they are."""
     if record.criterion != wanted.criterion:
         return f"was judged by the criterion {_to_text(record.criterion)}, not {_to_text(wanted.criterion)}"
+    if record.draws != wanted.draws:
+        return f"is of {_tell_draws(record.draws)}, not of {_tell_draws(wanted.draws)}"
     if record.seed != wanted.seed:
         return f"has seed {record.seed}, not {wanted.seed}: take --robust-seed={record.seed}"
     if record.data.n != wanted.data.n:
@@ -136,6 +139,10 @@ def _describe_difference(record: Record, wanted: Wanted) -> str:
     if _to_text(Wanted.of(record).options) != _to_text(wanted.options):
         return f"is of another version of {record.suite}, or of other options"
     return ""
+
+
+def _tell_draws(draws: str) -> str:
+    return f"random answers formed by --robust-draws={draws}" if draws else "answers that are not random"
 
 
 def _drawn_by(row: Record | Wanted) -> int:

@@ -131,6 +131,7 @@ def load_model(args: argparse.Namespace, record: Record, dataset: Dataset, sampl
         trained=str(weights) if weights else None,
         seed=record.seed,
         device=args.device,
+        draws=record.draws,
     ).load(samples.x[:PROBED_INPUTS], declared=not dataset.open)
 
 

@@ -21,8 +21,9 @@ from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluation.batching import Batcher
 from robust.evaluation.time_limit import Deadline
 from robust.flags import Flags
+from robust.models.answering import draws_of
 from robust.verification.candidates import Candidates
-from robust.verification.check import CLEAN_WRONG, Faults, verify
+from robust.verification.check import ANSWERED_RIGHT, CLEAN_WRONG, Faults, verify
 
 Scores = NDArray[np.float32]  # (n,)
 Thetas = NDArray[np.float32]  # (n, 4): of what a threat model that transforms made of each sample; NaN elsewhere
@@ -60,6 +61,7 @@ class AttackRun:
     cost: NDArray[np.int64]  # (2,): samples sent forward and backward
     seconds: float
     batch: int  # batch size, since rounding depends on it
+    undecided: Flags  # (m,): adversarial, since the test of random answers did not decide
 
     @property
     def without_inputs(self) -> "AttackRun":
@@ -83,12 +85,12 @@ def run_attack(
         began, share = time.monotonic(), rows[options.ranks.share]
         outcome = run_batches(attack, samples.take(share), options.batcher, options.copies)
         share = share[: len(outcome.adversarial)]
-        adversarial, fault, x_adv = verify_found(module, samples.take(share), outcome, threat, options)
+        found = verify_found(module, samples.take(share), outcome, threat, options)
         return AttackRun(
             rows=share,
-            adversarial=adversarial,
-            x_adv=x_adv,
-            fault=fault,
+            adversarial=found.adversarial,
+            x_adv=found.x_adv,
+            fault=found.fault,
             faulty=outcome.faulty,
             theta=outcome.theta,
             margin=outcome.margin,
@@ -96,6 +98,7 @@ def run_attack(
             cost=np.array([outcome.forwards.sum(), outcome.backwards.sum()], np.int64),
             seconds=time.monotonic() - began,
             batch=options.batcher.size,
+            undecided=found.undecided,
         )
 
     return _join_ranks(options.ranks.agree(run_share), options.ranks)
@@ -116,6 +119,7 @@ def _join_ranks(run: AttackRun, ranks: Ranks) -> AttackRun:
         cost=np.sum([run.cost for run in runs], axis=0),
         seconds=max(run.seconds for run in runs),
         batch=runs[0].batch,
+        undecided=np.concatenate([run.undecided for run in runs]),
     )
 
 
@@ -156,20 +160,33 @@ def run_batches(attack: AttackFunction, samples: Samples, batcher: Batcher, copi
     return BatchOutcome(adversarial, faulty, margin, clean, forwards, backwards, spool.array(), np.column_stack(theta))
 
 
+class Verified(NamedTuple):
+    """The inputs of m samples, verified exactly as they will be stored."""
+
+    adversarial: Flags  # (m,)
+    fault: Faults  # (m,): of the inputs that were not verified
+    x_adv: NDArray[np.float32]  # (adversarial, *shape)
+    undecided: Flags  # (m,): adversarial, since the test of random answers did not decide
+
+
 def verify_found(
     module: nn.Module, samples: Samples, outcome: BatchOutcome, threat: Threat, options: RunOptions
-) -> tuple[Flags, Faults, NDArray[np.float32]]:
-    """Verify the inputs of m samples, exactly as they will be stored.
+) -> Verified:
+    """Verify the inputs that an attack found for m samples.
 
-    Returns (verified (m,), faults of the inputs that were not verified (m,), the verified inputs).
+    Of a model that answers at random the attack's test is no more than a proposal: to be answered right is no fault.
     """
     attacked, fault = samples.take(np.flatnonzero(outcome.adversarial)), np.zeros(len(samples), np.int8)
     theta = outcome.theta[outcome.adversarial]
-    faults = verify(module, candidates_of(attacked, outcome.x_adv, threat, options.batcher.size, theta)).fault
+    verification = verify(module, candidates_of(attacked, outcome.x_adv, threat, options.batcher.size, theta))
+    found, undecided = verification.fault, np.zeros(len(samples), bool)
     if options.draws:
-        faults = np.where(faults == CLEAN_WRONG, 0, faults)
-    fault[outcome.adversarial] = faults
-    return outcome.adversarial & (fault == 0), fault, pick_rows(outcome.x_adv, np.flatnonzero(faults == 0))
+        found = np.where(found == CLEAN_WRONG, 0, found).astype(np.int8)
+    adversarial = outcome.adversarial.copy()
+    adversarial[outcome.adversarial] = found == 0
+    undecided[outcome.adversarial] = (found == 0) & verification.undecided
+    fault[outcome.adversarial] = np.where(found == ANSWERED_RIGHT, 0, found) if draws_of(module) else found
+    return Verified(adversarial, fault, pick_rows(outcome.x_adv, np.flatnonzero(found == 0)), undecided)
 
 
 def candidates_of(

@@ -211,5 +211,6 @@ class CurveRun:
             cost=np.sum([part[2] for part in parts], axis=0),
             seconds=0.0,
             batch=self.options.batcher.size,
+            undecided=np.zeros(sum(len(part[0]) for part in parts), bool),
         )
         ranks.once(lambda: cache.write(k, run))

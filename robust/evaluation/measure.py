@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.combine.until import Until
+from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.criteria.registry import read_criterion
+from robust.attacks.drawn import LOOKED_AT, Tested, decide_answers
 from robust.attacks.engine import AnyAttack, Outcome, answers, assail, count_copies, eval_mode, rounds_of
 from robust.attacks.factory import describe, make
 from robust.attacks.grammar.features import tables_of
@@ -28,6 +30,7 @@ from robust.evaluation.batching import Batcher
 from robust.evaluation.steps import Steps, count_steps
 from robust.evaluation.time_limit import TIME
 from robust.flags import Flags
+from robust.models.answering import count_draws, draws_of
 from robust.models.judged import judges
 from robust.models.weights import hash_weights
 from robust.records.attack_outcome import StageOutcome
@@ -45,7 +48,8 @@ class CleanResult:
 
     correct: Flags  # (n,)
     faulty: int  # samples whose answer is not finite
-    pace: float = 0.0  # seconds that a sample takes, in batches
+    undecided: Flags | None = None  # (n,): not correct, since the test of random answers did not decide
+    pace: float = 0.0  # seconds that a sample takes, in batches; of random answers as many as an attack looks at
     score: Scores | None = None  # (n,): by a criterion that has one
     regions: Scores | None = None  # (n, 2 C): of maps, pixels of each class's intersection and union
 
@@ -75,6 +79,8 @@ class AttackResult:
     def theta_adv(self) -> Thetas | None:
         """Return the theta of x_adv, (adversarial, 4)."""
         return None if self.theta is None else self.theta[self.adversarial]
+
+    undecided: Flags | None = None  # (n,): adversarial, since the test of random answers did not decide
 
 
 def check_model(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
@@ -166,19 +172,33 @@ def _explain_refusal(module: nn.Module, shape: tuple[int, ...]) -> str:
 def measure_clean(
     module: nn.Module, samples: Samples, seed: int = 0, batcher: Batcher | None = None, ranks: Ranks = ALONE
 ) -> CleanResult:
-    """Measure the accuracy without an attack: an answer is right if it is so in every form in which answers count."""
-    batcher, share = batcher or _default_batcher(module), ranks.deal(samples)
-    forms, criterion = judges(module), read_criterion(samples.criterion)
+    """Measure the accuracy without an attack: an answer is right if it is so in every form in which answers count.
 
-    def judge(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    Random answers are right if a test shows that they are wrong with a probability below one half.
+    """
+    batcher, share = batcher or _default_batcher(module), ranks.deal(samples)
+    forms, criterion, asked = judges(module), read_criterion(samples.criterion), 0.0
+
+    def judge(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        nonlocal asked
+        if draws_of(module):
+            tested = _test(forms[0], x, y, seed, criterion)
+            asked += int(tested.asked.sum()) * count_draws(module) / LOOKED_AT
+            return tested.right, tested.faulty, tested.undecided
         right, faulty = zip(*(answers(form, x, y, seed, criterion) for form in forms), strict=True)
-        return torch.stack(right).all(0), torch.stack(faulty).any(0)
+        asked += len(x)
+        return torch.stack(right).all(0), torch.stack(faulty).any(0), torch.zeros_like(faulty[0])
 
     began = time.monotonic()
-    columns = ranks.agree(lambda: batcher.columns(judge, share, bool, bool))
-    pace = (time.monotonic() - began) / max(1, len(share))
-    correct, faulty = map(ranks.whole, columns)
-    return CleanResult(correct, int(faulty.sum()), pace)
+    columns = ranks.agree(lambda: batcher.columns(judge, share, bool, bool, bool))
+    pace = (time.monotonic() - began) / max(1, asked)
+    correct, faulty, undecided = map(ranks.whole, columns)
+    return CleanResult(correct, int(faulty.sum()), undecided if draws_of(module) else None, pace)
+
+
+def _test(form: nn.Module, x: Tensor, y: Tensor, seed: int, criterion: Criterion) -> Tested:
+    with eval_mode(form, seed):
+        return decide_answers(form, x, y, criterion)
 
 
 def measure_attack(
@@ -213,6 +233,7 @@ def measure_attack(
     adversarial[run.rows], fault[run.rows] = run.adversarial, run.fault
     theta = np.full((len(samples), WIDTH), np.nan, np.float32)
     theta[adversarial] = run.theta[np.argsort(run.rows)][run.adversarial[np.argsort(run.rows)]]
+    (undecided := np.zeros(len(samples), bool))[run.rows] = run.undecided
     return AttackResult(
         attack=attack if isinstance(attack, str) else describe(attack),
         options=options_of(chosen),
@@ -225,6 +246,7 @@ def measure_attack(
         seconds=time.monotonic() - began,
         partial=TIME if stopped else "",
         theta=theta if transforms(threat) else None,
+        undecided=undecided if draws_of(module) else None,
     )
 
 

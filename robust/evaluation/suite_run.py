@@ -33,6 +33,7 @@ from robust.evaluation.steps import FIRST, Steps, count_steps
 from robust.evaluation.suite_cache import SuiteCache
 from robust.evaluation.time_limit import GATE, TIME, Deadline, Limits
 from robust.flags import Flags
+from robust.models.answering import draws_of
 from robust.records.attack_outcome import StageOutcome
 
 PAYS = 0.01  # of the samples that a round attacks, and one at least: so many must fall
@@ -61,7 +62,7 @@ class SampleState:
         self.clean = np.full(len(samples), -np.inf, np.float32)  # the margins before any attack
         self.inputs = Spool(samples.x.shape[1:])  # adversarial inputs
         self.rows = np.zeros(0, np.int64)  # the samples of these inputs, in the same order
-        self.adversarial, self.faulty = (np.zeros(len(samples), bool) for _ in range(2))
+        self.adversarial, self.faulty, self.undecided = (np.zeros(len(samples), bool) for _ in range(3))
         self.fault = np.zeros(len(samples), np.int8)
         self.theta = np.full((len(samples), WIDTH), np.nan, np.float32)
         self.cost = np.zeros(2, np.int64)
@@ -77,6 +78,7 @@ class SampleState:
         self.rows = np.concatenate([self.rows, rows])
         self.fault[run.rows] = np.where(run.fault, run.fault, self.fault[run.rows])
         self.faulty[run.rows] |= run.faulty
+        self.undecided[run.rows] |= run.undecided
         self.margin[run.rows] = np.maximum(self.margin[run.rows], run.margin)
         self.clean[run.rows] = run.clean
         self.cost += run.cost
@@ -160,6 +162,7 @@ class SuiteRun:
             stages=tuple(outcomes),
             partial=stopped,
             theta=state.theta if transforms(self.threat) else None,
+            undecided=state.undecided if draws_of(self.module) else None,
         )
 
     def _run_stage(self, k: int, stage: Stage, part: Threat, state: SampleState) -> tuple[int, str]:

@@ -1,13 +1,12 @@
 """Ensembles: several models that answer as one."""
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
 from robust.attacks.criteria.criterion import LabelKind
+from robust.attacks.drawn import mean_answer
 
 
 class Ensemble(nn.Module):
@@ -27,10 +26,4 @@ class Ensemble(nn.Module):
 
         So an ensemble of one member returns that member's logits.
         """
-        logits = torch.stack([member(x.clone()) for member in self.members])
-        if self.labels == "values":
-            return logits.mean(0)
-        if self.labels == "bits":
-            return logsigmoid(logits).logsumexp(0) - logsigmoid(-logits).logsumexp(0)
-        level = logits.logsumexp(2, keepdim=True)
-        return (logits - level).logsumexp(0) + level.mean(0) - math.log(len(logits))
+        return mean_answer(torch.stack([member(x.clone()) for member in self.members]), self.labels)

@@ -12,6 +12,13 @@ from torch import Tensor, nn
 BATCH = 64  # in which the compiled form is asked: one size, so that it is compiled once
 BY_BATCH = "robust_by_batch"  # the attribute of a module with the change of its logits between alone and in a batch
 
+FORMED = "robust_draws"  # the attribute of a module whose answers are formed of random draws
+
+
+def has_draws(module: nn.Module) -> bool:
+    """Whether a module forms its answers of random draws, so that each call gives another."""
+    return any(hasattr(part, FORMED) for part in module.modules())
+
 
 def judges(module: nn.Module) -> tuple[nn.Module, ...]:
     """Return the forms of a module whose answers count; an input is adversarial if it fools them all.

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from robust.attacks.drawn import Drawn
+
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # in the default repr of an object: another one in each process
 SMALL_TYPES = (torch.int8, torch.uint8, torch.float8_e4m3fn, torch.float8_e5m2)
 
@@ -20,7 +22,7 @@ SMALL_TYPES = (torch.int8, torch.uint8, torch.float8_e4m3fn, torch.float8_e5m2)
 def hash_weights(module: nn.Module) -> str:
     """Return the SHA-256 of all parameters and buffers with their names, also the buffers that no state dict holds."""
     sha = hashlib.sha256()
-    for name, part in _parts_of(_state(module)):
+    for name, part in _parts_of(_state(_without_draws(module))):
         if isinstance(part, Tensor):
             flat = part.detach().cpu().contiguous().reshape(-1)
             sha.update(f"{name} {flat.dtype} {list(part.shape)}".encode())
@@ -32,10 +34,17 @@ def hash_weights(module: nn.Module) -> str:
 
 def count_parameters(module: nn.Module) -> int:
     """Return the number of parameters: those that torch lists, and the tensors that are packed beside them."""
+    module = _without_draws(module)
     listed = {name for name, _ in (*module.named_parameters(remove_duplicate=False), *module.named_buffers())}
     packed = {name: value for name, value in _state(module).items() if name not in listed}
     tensors = [part for _, part in _parts_of(packed, inside=False) if isinstance(part, Tensor) and part.dim()]
     return sum(tensor.numel() for tensor in (*module.parameters(), *tensors))
+
+
+def _without_draws(module: nn.Module) -> nn.Module:
+    """Return the model itself: how the answers of a random one are formed is none of its weights."""
+    inner = module.inner if isinstance(module, Drawn) else module
+    return inner if isinstance(inner, nn.Module) else module
 
 
 def is_packed(module: nn.Module) -> bool:

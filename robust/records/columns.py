@@ -16,6 +16,7 @@ BITS, FLOAT32 = "bits", "float32"
 REGIONS = "regions"  # beside it, of maps of C classes, (n, 2 C): pixels of each class's intersection, then of its union
 THETA = "theta"  # of each attack whose threat model transforms, (n, 4): what made the input that was found; else NaN
 SCORE = "score"  # the column of a criterion's score: of the clean samples, and of each under an attack
+UNDECIDED = "undecided"  # of random answers: not right, or adversarial, since the test of them did not decide
 
 Column = NDArray[np.bool_] | NDArray[np.float32]  # (n,) of bool; (n,) or (n, k) of float32
 Columns = Mapping[str, Column]

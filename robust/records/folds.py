@@ -57,7 +57,7 @@ def pool_folds(records: Iterable[Record]) -> list[Record]:
 def _key(record: Record) -> tuple[object, ...]:
     pool, number, _ = name_pool(record.data.name)
     attacks = [(attack.name, str(attack.options)) for attack in record.planned]
-    who = (record.model.name, record.model.training, record.seed, str(record.provenance[LINEAGE]))
+    who = (record.model.name, record.model.training, record.seed, record.draws, str(record.provenance[LINEAGE]))
     own = (pool, *record.board[1:], *who, str(attacks))
     return (*own, (number, str(record.provenance.get("date")), record.stem))
 

@@ -20,6 +20,7 @@ def list_known(record: Any) -> dict[str, Any]:
         "data": {**vars(record.data)},
         "threat": record.threat,
         "criterion": record.criterion,
+        **({"draws": record.draws} if record.draws else {}),
         "suite": record.suite,
         "seed": record.seed,
         **({} if record.draw is None else {"draw": record.draw}),

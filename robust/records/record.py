@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.attacks.criteria.registry import find_criterion
+from robust.attacks.draws import draws_slug
 from robust.attacks.spec import Spec
 from robust.attacks.text import slug
 from robust.attacks.words import threat_slug
@@ -16,7 +17,7 @@ from robust.flags import Flags, pack, union
 from robust.records.added import ADDED, MITIGATED
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, describe_outcome
 from robust.records.certificate import Certificate, certificate_from_json
-from robust.records.columns import REGIONS, SCORE, Columns, read_columns, take_flags, write_columns
+from robust.records.columns import REGIONS, SCORE, UNDECIDED, Columns, read_columns, take_flags, write_columns
 from robust.records.curve import Curve, check_curve, curve_from_json
 from robust.records.groups import Group, Groups, count_groups, keep_seen, read_classes
 from robust.records.known import list_known
@@ -46,6 +47,7 @@ class Record:
     trust: TrustReport | None = None  # the findings of the checks; None if nothing was checked
     draw: int | None = None  # the seed of the draw of the samples; None if it is `seed`
     criterion: dict[str, Any] = field(default_factory=CRITERION.copy)  # what is a right answer: its name, and options
+    draws: str = ""  # how the deployed answer is formed of random ones: "mean:10"; "" if they are not random
     columns: Columns = field(default_factory=dict)  # more values for each of the n samples
     certificate: Certificate | None = None  # what is proved of the samples; None if nothing was asked
     curve: Curve | None = None  # the smallest adversarial distance of each sample; None if none was measured
@@ -88,6 +90,17 @@ class Record:
             return None
         worst = np.fmax if criterion.rises else np.fmin
         return reduce(worst, scores).astype(np.float64)
+
+    @property
+    def undecided(self) -> tuple[int, int]:
+        """Count the samples that are not right without an attack, and that are adversarial, as no test decided.
+
+        Both are 0 where the answers are not random.
+        """
+        none = np.zeros(self.data.n, bool)
+        clean = none if (marks := self.columns.get(UNDECIDED)) is None else marks != 0
+        shown = union(attack.adversarial & (attack.columns.get(UNDECIDED, none) == 0) for attack in self.attacks)
+        return int((clean & ~self.correct).sum()), int((self.correct & ~self.robust & ~shown).sum())
 
     @property
     def regions(self) -> Scores | None:
@@ -175,6 +188,7 @@ class Record:
             **{"data": data.name, "split": data.split, "digest": data.digest, "threat": self.threat},
             **{"criterion": self.criterion, "suite": self.suite, "model": model.name, "training": model.training},
             **{"weights": model.weights, "seed": self.seed},
+            **({"draws": self.draws} if self.draws else {}),
         }
 
     @cached_property
@@ -182,7 +196,8 @@ class Record:
         """The path below results/ without the ending: data/threat/suite/model-training-weights8."""
         threat = shorten(threat_slug(self.threat), MAX_NAME)
         judged = "" if self.criterion == CRITERION else f"-{self.criterion['name']}"
-        return "/".join((shorten(slug(f"{self.data.name}{judged}")), threat, shorten(self.suite), self.model.stem))
+        place = shorten(slug(f"{self.data.name}{judged}")), threat, shorten(self.suite)
+        return "/".join((*place, f"{self.model.stem}{draws_slug(self.draws)}"))
 
     @property
     def recipe(self) -> str:
@@ -256,6 +271,7 @@ class Record:
             trust=trust_from_json(content["trust"]) if "trust" in content else None,
             draw=content.get("draw"),
             criterion=content["criterion"],
+            draws=content.get("draws", ""),
             columns=columns,
             certificate=certificate_from_json(content["certificate"], n) if "certificate" in content else None,
             curve=curve_from_json(content["curve"], n) if "curve" in content else None,

@@ -269,6 +269,7 @@ class Content(Struct):
     evidence: Hash | None
     provenance: Provenance
     draw: int | UnsetType = UNSET
+    draws: Annotated[str, Meta(pattern=r"^(1|(majority|mean):[1-9][0-9]{0,4})$")] | UnsetType = UNSET
     rounded: Rounded | UnsetType = UNSET
     certificate: Certificate | UnsetType = UNSET
     curve: Curve | UnsetType = UNSET

@@ -115,6 +115,11 @@ class Board:
         return any(isinstance(row.record, PooledRecord) for row in self.rows)
 
     @cached_property
+    def drawn(self) -> bool:
+        """Whether the answers of any row are random."""
+        return any(row.record.draws for row in self.rows)
+
+    @cached_property
     def digests(self) -> frozenset[str]:
         """The digests of the samples: of several, rows were measured on different ones."""
         return frozenset(row.record.data.digest for row in self.rows)

@@ -21,7 +21,7 @@ COLUMNS = (
     "criterion", "score", "clean_score", "clean_score_low", "clean_score_high",
     "attacked_score", "attacked_score_low", "attacked_score_high",
     "clean_miou", "clean_miou_low", "clean_miou_high", "attacked_miou", "attacked_miou_low", "attacked_miou_high",
-    "folds", "clean_sd", "robust_sd",
+    "folds", "clean_sd", "robust_sd", "draws", "clean_undecided", "undecided",
     *groups.COLUMNS,
     *compressed.COLUMNS,
 )  # fmt: skip

@@ -83,6 +83,7 @@ def _share(board: Board, row: Row) -> Line:
         "doubts": _names(finding.name for finding in record.trust.findings) if record.trust else "",
         "accepted": _names(record.trust.accepted) if record.trust else "",
         **_folds(record),
+        **_draws(record),
         **_certificate(record),
         **_curve(record),
         **_scores(row),
@@ -98,6 +99,14 @@ def _folds(record: Record) -> Line:
         return {}
     clean, robust = ("" if deviation is None else deviation for deviation in spread_of(record))
     return {"folds": len(record.folds), "clean_sd": clean, "robust_sd": robust}
+
+
+def _draws(record: Record) -> Line:
+    """Return the cells of random answers: how they are formed, and the undecided samples; none of others."""
+    if not record.draws:
+        return {}
+    clean, attacked = record.undecided
+    return {"draws": record.draws, "clean_undecided": clean, "undecided": attacked}
 
 
 def _certificate(record: Record) -> Line:

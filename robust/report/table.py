@@ -12,6 +12,8 @@ from robust.records.folds import PooledRecord
 from robust.records.groups import find_weakest
 from robust.records.record import Record
 from robust.report.board import Board, Row, percent
+from robust.report.draws import DRAWS
+from robust.report.draws import TITLE as DRAWS_TITLE
 from robust.report.scores import IOU
 from robust.stats import wilson
 
@@ -68,6 +70,7 @@ def legend(boards: Iterable[Board]) -> str:
         CURVES: any(board.curved for board in boards),
         RADII: any(board.proved for board in boards),
         FOLDS: any(board.folded for board in boards),
+        DRAWS: any(board.drawn for board in boards),
     }
     return " ".join([LEGEND, *(text for text, shown in marks.items() if shown)])
 
@@ -90,6 +93,7 @@ def columns(board: Board) -> list[Column]:
         *[Column("median")] * board.curved,
         *[Column("certified median")] * board.proved,
         *[Column("verdict", numeric=False)] * board.judged,
+        *[Column(DRAWS_TITLE, numeric=False)] * board.drawn,
         Column("drop"),
         Column("n"),
         Column("params"),
@@ -254,8 +258,8 @@ def cells(board: Board, row: Row) -> list[str]:
     median = ["" if curve is None else describe_radius(curve, curve.median)] * board.curved
     below = ["" if not curve or not curve.proved else describe_radius(curve, curve.proved.median)] * board.proved
     means, worst = mean_cells(board, row), [worst_cell(row)] * board.classed
-    spread = [spread_cell(row)] * board.folded
-    tail = [interval, *spread, *worst, *means, *proved, *median, *below, *verdict, f"{row.drop:.1f}"]
+    spread, draws = [spread_cell(row)] * board.folded, [row.record.draws] * board.drawn
+    tail = [interval, *spread, *worst, *means, *proved, *median, *below, *verdict, *draws, f"{row.drop:.1f}"]
     tail += [str(data.n), f"{model.params:,}", model.weights[:8]]
     names = [cut(name, MAX_NAME) for name in (model.name, row.record.recipe)]
     return ["partial" if row.rank is None else str(row.rank), *names, *figures, *tail]

@@ -14,6 +14,7 @@ from robust.records.added import MITIGATED
 from robust.records.moved import MOST_MOVED, moved_heads, moved_title
 from robust.records.record import Record
 from robust.report.board import Board, Row
+from robust.report.draws import describe_random
 from robust.report.groups import describe_groups, describe_weakest
 from robust.report.table import (
     WORST_CLASS,
@@ -71,6 +72,7 @@ def terminal(board: Board, width: int, sign: str = "<=") -> str:
         *[describe_attacks(board)] * (hidden == without_attacks),
         describe_rounding(board),
         describe_scores(board),
+        *filter(None, map(describe_random, records)),
         *(tell(record) for record in records for tell in (describe_weakest, describe_groups)),
     ]
     notes_wrapped = (line for note in notes for line in textwrap.wrap(printable(note), width))

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from robust.attacks.draws import draws_slug
 from robust.attacks.words import threat_slug
 from robust.evaluation.suite_run import is_unattacked
 from robust.evaluation.time_limit import TIME
 from robust.flags import Flags
 from robust.gates import Decision, Floor, Gates, Measured, decide, describe_next
+from robust.models.answering import draws_of
 from robust.records.groups import find_weakest
 from robust.report.scores import MeanFigure, list_means
 from robust.session.advice import CLEAN_ADVICE, advise, advise_certified
@@ -62,6 +64,8 @@ class AccuracyTest:
         measured = Measured.of(int(clean.correct.sum()), n)
         case.note("clean_percent", round(measured.percent, 4))
         case.hand_over(self._payloads.build(case))
+        if clean.undecided is not None:
+            case.note("clean_undecided", int(clean.undecided.sum()))
         for figure in list_means(case.samples.criterion, clean.score, clean.regions):
             self._note_mean(case, "clean_", figure)
         if clean.faulty:
@@ -93,6 +97,9 @@ class AccuracyTest:
         for name, share in (("robust", result.accuracy), ("low", low), ("high", high)):
             case.note(f"{name}_percent", round(100 * share, 4))
         case.note("n", result.n)
+        if result.found.undecided is not None:
+            case.note("draws", draws_of(case.module))
+            case.note("undecided", int(result.found.undecided.sum()))
         if result.found.partial:
             case.note("partial", result.found.partial)
         for figure in list_means(case.samples.criterion, result.found.score, result.found.regions):
@@ -101,7 +108,12 @@ class AccuracyTest:
         self._judge_groups(case, result)
         name = f"{threat_slug(threat)}/{attack}/" if is_suite else ""
         model = payload.setup.model
-        self._judge_attack(case, result, is_suite, advise(self._settings, model, f"{name}{model.stem}"))
+        self._judge_attack(
+            case,
+            result,
+            is_suite,
+            advise(self._settings, model, f"{name}{model.stem}{draws_slug(payload.setup.draws)}"),
+        )
 
     def test_certified(self, case: Case, threat: str) -> None:
         """Test the share of the samples that are certified."""

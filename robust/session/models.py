@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from robust.attacks.draws import ONE
 from robust.attacks.rng import seeded
 from robust.attacks.state import State
 from robust.attacks.threats.threat import Part
@@ -17,11 +18,13 @@ from robust.attacks.threats.union import Union
 from robust.device import device_of
 from robust.distributed.ranks import Ranks
 from robust.evaluation.measure import check_model
+from robust.models.answering import add_draws, describe_draws, draws_of, is_random
 from robust.models.early import check_early
 from robust.models.format import Terms
 from robust.models.load import Build, Builder, Subject, get_builder, load, make_subject, place
 from robust.models.normalize import NONE
 from robust.models.spec import ModelSpec
+from robust.models.traits import only_answers
 from robust.progress import TrainingBar
 from robust.records.files import private
 from robust.session.case import fail
@@ -90,11 +93,37 @@ class Models:
         if variant not in self._subjects:
             with refuse_end():
                 subject = self._load(variant) if variant.training == AS_IS else self._train(variant)
+            subject = self._add_draws(variant, subject)
             self._take(variant.spec, subject)
             self._states[variant] = State(place(subject.module, self.device))
             self._subjects[variant] = subject
         self._states[variant].restore(known=True)  # a test of the user's may have asked the model itself
         return self._subjects[variant]
+
+    def _add_draws(self, variant: Variant, subject: Subject) -> Subject:
+        """Return a model that answers at random with how its deployed answer is formed; all others as they are.
+
+        Without --robust-draws a model is random if the seed decides what it answers; one without a gradient, whose
+        queries may cost, is not tried.
+        """
+        module, draws = subject.module, self._settings.draws
+        if draws is None and not only_answers(module):
+            draws = ONE * is_random(place(module, self.device), self._data.probe)
+        if not draws:
+            return subject
+        if refusal := self._refuse_random():
+            raise ValueError(refusal)
+        note = describe_draws(draws, asked=self._settings.draws is not None)
+        drawn = add_draws(module, draws, self._data.dataset.labels)
+        return replace(subject, module=drawn, notes=(*subject.notes, note))
+
+    def _refuse_random(self) -> str:
+        """Return why a random model cannot be measured in this run, in one line; "" if it can."""
+        settings = self._settings
+        steady = {"curve": settings.curves.ends, "certify": settings.certify, "search": settings.search}
+        option = next((option for option, given in steady.items() if given), "")
+        needs = f"it answers at random, and --robust-{option} needs answers that are always the same; leave it out"
+        return needs if option else ""
 
     def _take(self, spec: ModelSpec, subject: Subject) -> None:
         """Let the data take what a model tells of them, and keep the notes on it."""
@@ -183,6 +212,7 @@ class Models:
             code=settings.permissions.code,
             safe_globals=settings.permissions.safe_globals,
             globals_folder=str(settings.permissions.folder),
+            draws=draws_of(module),
         )
 
     @property

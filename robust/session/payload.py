@@ -53,6 +53,7 @@ class Setup:
     criterion: str = "class"  # what is a right answer: "within:50"
     layout: str = ""  # of several inputs, as JSON
     classes: tuple[str, ...] = ()  # the names of the classes, if they have some
+    draws: str = ""  # how its answers are formed, if they are random
     grouped: Json | None = None  # what named the groups of the samples, and the digest of its file
     compressed: Json | None = None  # what was done to a model of robust compress, and the road of its attacks
 

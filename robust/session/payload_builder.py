@@ -9,9 +9,10 @@ from robust.attacks.grammar.features import tables_of
 from robust.device import device_of
 from robust.evaluation.illustrate import illustrate
 from robust.evaluation.measure import AttackResult, CleanResult
+from robust.models.answering import draws_of
 from robust.models.load import Subject
 from robust.records.attack_outcome import AttackOutcome
-from robust.records.columns import REGIONS, SCORE, THETA, Columns
+from robust.records.columns import REGIONS, SCORE, THETA, UNDECIDED, Columns
 from robust.records.moved import Moved
 from robust.records.used import DataUsed, ModelUsed
 from robust.session.case import Case, fail
@@ -25,10 +26,13 @@ from robust.verification.candidates import Candidates
 from robust.verification.moved import count_moved, count_parts
 
 
-def name_scores(found: CleanResult | AttackResult) -> Columns:
-    """Return the scores of a result, and the theta of its inputs, as columns; none of what it does not have."""
+def name_columns(found: CleanResult | AttackResult) -> Columns:
+    """Return the scores of a result, the theta of its inputs, and which samples no test of random answers decides.
+
+    There are no columns of what it does not have.
+    """
     theta = found.theta if isinstance(found, AttackResult) else None
-    columns = {SCORE: found.score, REGIONS: found.regions, THETA: theta}
+    columns = {SCORE: found.score, REGIONS: found.regions, THETA: theta, UNDECIDED: found.undecided}
     return {name: column for name, column in columns.items() if column is not None}
 
 
@@ -46,7 +50,7 @@ class PayloadBuilder:
         """Build the payload of a test: of its row, if it has one, and of an attack's result, if it ran one."""
         clean = self._answers.get_clean(case.module, case.samples)
         attack = None if result is None else self.build_attack(case, result)
-        return ItemPayload(self._build_setup(case), clean.correct, name_scores(clean), row, attack)
+        return ItemPayload(self._build_setup(case), clean.correct, name_columns(clean), row, attack)
 
     def build_attack(self, case: Case, result: Result) -> AttackPayload:
         """Build the part of an attack: its outcomes, and the file where its inputs wait."""
@@ -62,7 +66,7 @@ class PayloadBuilder:
             partial=attack.partial,
             rounded=attack.rounded,
             moved=_count_moved(case, result),
-            columns=name_scores(attack),
+            columns=name_columns(attack),
         )
         images = self._draw_images(case, result)
         levels = self._settings.dataset.levels if attack.rounded is not None else None
@@ -90,6 +94,7 @@ class PayloadBuilder:
             draw=None if settings.draw == case.seed else settings.draw,
             criterion=samples.criterion,
             layout=samples.layout_text,
+            draws=draws_of(case.module),
             classes=self._data.dataset.names,
             grouped=None if reader is None else reader.provenance,
             compressed=describe_compressed(variant, case.module),

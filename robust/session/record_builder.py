@@ -51,6 +51,7 @@ def build_record(
         seed=setup.seed,
         draw=setup.draw,
         criterion={"name": setup.criterion},
+        draws=setup.draws,
         columns=row[0].columns,
         # In all of the processes that measured:
         correct=~union(~payload.correct for payload in (*row, *filter(None, [curved]))),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from robust.flags import Flags
 from robust.gates import Decision, Measured
+from robust.records.columns import UNDECIDED
 from robust.records.evidence import Evidence
 from robust.records.files import locked
 from robust.records.folds import LINEAGE
@@ -178,7 +179,9 @@ class Results:
         for payload in self.payloads:
             model, measured = payload.setup.model, Measured.of(int(payload.correct.sum()), len(payload.correct))
             if (model, payload.setup.data.digest) not in shown:
-                lines[f"{model.name} ({model.training}): clean accuracy {measured}"] = None
+                unsure = int(payload.columns[UNDECIDED].sum()) if payload.setup.draws else 0
+                told = f"; undecided, and so counted as wrong: {unsure}" * bool(payload.setup.draws)
+                lines[f"{model.name} ({model.training}): clean accuracy {measured}{told}"] = None
         return [*lines]
 
     def _describe_change(self, key: RowKey) -> str:

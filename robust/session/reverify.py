@@ -53,6 +53,7 @@ def reverify(
     `logits` are this process's answers to the inputs of `draw_nearby`, (k, classes), after the attacks. Raises
     UnverifiedError if an input is not adversarial.
     """
+    logits = None if record.draws else logits  # random answers are not the same in another process
     few, setup = evidence.draw_any(n_inputs, record.seed), payload.setup
     if not n_inputs or not (len(few.row) or record.has_adversarial or logits):
         return Reverified({"fresh": 0})
@@ -106,7 +107,7 @@ def _find_obstacle(data: RunData, payload: ItemPayload, record: Record) -> str:
         return payload.setup.source
     if data.samples.digest != record.data.digest:
         return "the samples are the test's own"
-    if record.trust and record.trust.has("nondeterministic"):
+    if not record.draws and record.trust and record.trust.has("nondeterministic"):
         return "the model draws at random"
     return ""
 

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from robust.attacks.criteria.registry import canonical_criterion
+from robust.attacks.criteria.registry import canonical_criterion, label_kind
+from robust.attacks.draws import Draws
 from robust.certification.words import read_method, refuse_threat
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
@@ -131,6 +132,22 @@ def read_road(option: OptionValue) -> str:
     if text and text not in ROADS:
         raise OptionError(option.name, text, f"expected {', '.join(ROADS[:-1])} or {ROADS[-1]}")
     return text
+
+
+def read_draws(option: OptionValue, dataset: Dataset, **steady: object) -> str | None:
+    """Return how random answers are formed in its canonical spelling, "mean:10"; None if it is not given.
+
+    OptionError for a majority of other answers than classes, and where any of the options `steady` is given, by name:
+    they are for answers that are always the same.
+    """
+    with blame(option.name, option.text):
+        if option.text is None:
+            return None
+        for name in (name for name, value in steady.items() if value):
+            raise ValueError(f"--robust-{name} needs answers that are always the same; leave one of the two out")
+        draws = Draws.parse(option.text)
+        draws.check(label_kind(dataset.criterion))
+        return str(draws)
 
 
 def read_samples(option: OptionValue) -> int | Literal["all"] | None:

@@ -198,6 +198,10 @@ class ModelProbe:
             measure_change(self.small, self.ask(self.first, seed=1)), *(measure_change(once, other) for other in again)
         )
 
+    def measure_repeat(self) -> float:
+        """Measure how far the answers to the small batch differ from those of the same seed; see `measure_change`."""
+        return measure_change(self.ask(self.first, seed=1), self.ask(self.first, seed=1))
+
     @property
     def deterministic(self) -> bool:
         """Whether the same inputs always get the same answers."""

@@ -28,6 +28,7 @@ class Judgement(NamedTuple):
     near: Flags  # (m,): acceptable or not by so little that rounding may change it
     score: Floats  # (m,): what a person reads, such as the largest error; 0 where the answer is not finite
     regions: Floats  # (m, 2 C): of maps, pixels of the intersection and of the union, by class; of others (m, 0)
+    undecided: Flags  # (m,): the answers are random, and too few were asked for a test to decide
 
 
 def judge_answers(criterion: str, answers: Floats, y: NDArray[Any]) -> Judgement:
@@ -42,7 +43,8 @@ def judge_answers(criterion: str, answers: Floats, y: NDArray[Any]) -> Judgement
     known = np.where(finite.reshape(-1, *[1] * (answers.ndim - 1)), answers, 0)
     right, near, score = JUDGES[name](known, y, rest)
     regions = _count_regions(known, y, rest) if name == MAPS else np.zeros((len(y), 0))
-    return Judgement(finite, finite & right, near, np.where(finite, score, 0.0), regions)
+    undecided = np.zeros(len(y), bool)
+    return Judgement(finite, finite & right, near, np.where(finite, score, 0.0), regions, undecided)
 
 
 Parts = tuple[Flags, Flags, Floats]  # (right, near, score)

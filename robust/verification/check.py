@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from robust.data.lazy_inputs import LazyInputs
 from robust.flags import Flags
-from robust.models.judged import judges
+from robust.models.judged import has_draws, judges
 from robust.sampling import shuffled_rows
 from robust.verification.acceptance import Judgement, judge_answers
 from robust.verification.candidates import Candidates
 from robust.verification.distances import Floats, check_limits
+from robust.verification.random_answers import STREAM, judge_random
 from robust.verification.transforms import has_theta
 
 Faults = NDArray[np.int8]  # (n,): 0 where an input is verified, else the first thing that is wrong with it
@@ -44,6 +45,7 @@ class Verification(NamedTuple):
 
     fault: Faults
     near: Flags  # (n,): the two highest answers are so close that rounding may swap them
+    undecided: Flags  # (n,): not shown to be answered wrong more often than right, nor the other way round
 
     @property
     def wrong(self) -> Faults:
@@ -79,7 +81,8 @@ def check_answers(module: nn.Module, candidates: Candidates, seed: int = 0) -> V
         fault = np.where(alone.fault == ANSWERED_RIGHT, RIGHT_ALONE, alone.fault)
         by_batch = (fault == 0) & (in_batch.fault >= ANSWERED_RIGHT)
         fault = np.where(by_batch, RIGHT_IN_BATCH, np.where(fault == 0, in_batch.fault, fault))
-        in_batch = Verification(fault.astype(np.int8), in_batch.near | alone.near)
+        near, undecided = in_batch.near | alone.near, in_batch.undecided | alone.undecided
+        in_batch = Verification(fault.astype(np.int8), near, undecided)
     return in_batch
 
 
@@ -93,12 +96,28 @@ def _check_form(module: nn.Module, candidates: Candidates, seed: int) -> Verific
         inputs[part == 0] = candidates.x[row[part == 0]]
         return inputs
 
+    if has_draws(module):
+        return _check_random(module, candidates, seed)
     y = np.concatenate([candidates.y, candidates.y])
     judged = _check_inputs(module, take_inputs, y, candidates.batch, seed, candidates.criterion)
     finite, right, near = (flags.reshape(2, n) for flags in judged[:3])
     fault = np.zeros(n, np.int8)
     fault[right[1]], fault[~finite.all(0)], fault[finite[0] & ~right[0]] = ANSWERED_RIGHT, NOT_FINITE, CLEAN_WRONG
-    return Verification(fault, np.where(fault == CLEAN_WRONG, near[0], near[1]))
+    return Verification(fault, np.where(fault == CLEAN_WRONG, near[0], near[1]), np.zeros(n, bool))
+
+
+def _check_random(module: nn.Module, candidates: Candidates, seed: int) -> Verification:
+    """Check the candidates of a model that answers at random; the clean answers were tested by the same rule."""
+    judged = _check_inputs(
+        module,
+        lambda places: np.array(candidates.x_adv[places]),
+        candidates.y,
+        candidates.batch,
+        seed,
+        candidates.criterion,
+    )
+    fault = np.where(judged.finite, np.where(judged.right, ANSWERED_RIGHT, 0), NOT_FINITE)
+    return Verification(fault.astype(np.int8), judged.near, judged.undecided)
 
 
 def check_labels(
@@ -140,16 +159,23 @@ def _check_inputs(
 ) -> Judgement:
     """Return the judgement, as long as y, of the answers to the inputs that `take_inputs` returns for places."""
     parts: list[Judgement] = []
-    order, size = shuffled_rows(len(y), seed), batch // 2 or 2
-    with _deployed(module, seed) as device, _remembered(module) as put_back:
+    order, size, drawn = shuffled_rows(len(y), seed), batch // 2 or 2, has_draws(module)
+    with _deployed(module, seed + STREAM * drawn) as device, _remembered(module) as put_back:
         for start in range(0, len(y), size):
             rows = order[start : start + size]
-            put_back()
-            logits = module(torch.from_numpy(take_inputs(rows)).to(device)).float().cpu().numpy()
-            parts.append(judge_answers(criterion, logits.astype(np.float64), y[rows]))
+            x = torch.from_numpy(take_inputs(rows)).to(device)
+
+            def ask(places: NDArray[np.int64], x: Tensor = x) -> Floats:
+                put_back()
+                return module(x[torch.from_numpy(places)]).float().cpu().numpy().astype(np.float64)  # type: ignore[no-any-return]
+
+            if drawn:
+                parts.append(judge_random(criterion, ask, y[rows]))
+            else:
+                parts.append(judge_answers(criterion, ask(np.arange(len(rows))), y[rows]))
     if not parts:
         none = np.zeros(0, bool)
-        return Judgement(none, none, none, np.zeros(0), np.zeros((0, 0)))
+        return Judgement(none, none, none, np.zeros(0), np.zeros((0, 0)), none)
     back = np.argsort(order)
     return Judgement(*(np.concatenate(column)[back] for column in zip(*parts, strict=True)))
 

@@ -21,6 +21,7 @@ from robust.attacks.criteria.criterion import LabelKind
 from robust.attacks.layout import Layout
 from robust.attacks.rng import seeded
 from robust.device import parse_device
+from robust.models.answering import add_draws
 from robust.models.checkpoint import fit_weights, read_weights
 from robust.models.format import Terms
 from robust.models.load import get_builder, load
@@ -58,6 +59,7 @@ class Source:
     code: tuple[str, ...] = ()  # this and the next two: what the model's files may do, as in Permissions
     safe_globals: tuple[str, ...] = ()
     globals_folder: str = ""
+    draws: str = ""  # how its deployed answer is formed, if its answers are random
 
     def load(self, x: NDArray[np.float32], *, declared: bool = True) -> nn.Module:
         """Return the model on its device; ValueError or LookupError, in one line, if it cannot be loaded.
@@ -84,7 +86,7 @@ class Source:
             else:
                 module = get_builder(spec, self.arch, below, terms)()
                 fit_weights(module, read_weights(Path(self.trained)))
-        return module.to(device)
+        return add_draws(module, self.draws, self.labels).to(device)
 
 
 class Afresh(NamedTuple):
@@ -132,7 +134,8 @@ def verify_afresh(
         raise NotDoneError("the process ended without an answer") from None
     if "reason" in answer:
         raise NotDoneError(answer["reason"])
-    verification = Verification(np.array(answer["fault"], np.int8), np.array(answer["near"], bool))
+    fault = np.array(answer["fault"], np.int8)
+    verification = Verification(fault, np.array(answer["near"], bool), np.array(answer["undecided"], bool))
     return Afresh(verification, None if nearby is None else np.array(answer["logits"], np.float64))
 
 
@@ -154,7 +157,7 @@ def _answer_request(content: bytes) -> dict[str, Any]:
     bounds = tuple(request["bounds"])
     rules = {key: request[key] for key in ("threat", "batch", "criterion", "tables", "layout")}
     verification = verify(module, Candidates(**arrays, bounds=bounds, **rules, theta=theta))
-    return {"fault": verification.fault.tolist(), "near": verification.near.tolist(), "logits": logits}
+    return {**{name: flags.tolist() for name, flags in verification._asdict().items()}, "logits": logits}
 
 
 if __name__ == "__main__":

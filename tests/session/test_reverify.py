@@ -90,7 +90,7 @@ def test_where_nothing_is_asked_for_or_nothing_adversarial_there_is_nothing_to_s
 
 
 def test_what_was_done_is_no_finding(record, monkeypatch):
-    clean = Verification(np.zeros(2, np.int8), np.zeros(2, bool))
+    clean = Verification(np.zeros(2, np.int8), *np.zeros((2, 2), bool))
     monkeypatch.setattr(module, "verify_afresh", lambda *_: Afresh(clean, None))
 
     assert ask(record).provenance == {"fresh": 2, "edge": 0}
@@ -106,7 +106,7 @@ def answer_afresh(monkeypatch, logits):
 
     def verify_afresh(source, candidates, weights, nearby):
         asked.append(nearby)
-        good = Verification(np.zeros(len(candidates.y), np.int8), np.zeros(len(candidates.y), bool))
+        good = Verification(np.zeros(len(candidates.y), np.int8), *np.zeros((2, len(candidates.y)), bool))
         return Afresh(good, None if nearby is None else np.array(logits))
 
     monkeypatch.setattr(module, "verify_afresh", verify_afresh)

@@ -31,6 +31,7 @@ GOOD = {
         lambda s: (s.criterion, s.dataset.attacked),
         ("goal:1", (0,)),
     ),
+    "draws": (["draws=mean:010"], lambda s: s.draws, "mean:10"),
     "groups": (["groups=sex"], lambda s: (s.groups.column, s.groups.path), ("sex", None)),
     "download": (["download"], lambda s: s.download, True),
     "threat": (["threat=linf:8/255,l2:.5", "threat=linf:8/255"], lambda s: s.threats, ("linf:8/255", "l2:0.5")),

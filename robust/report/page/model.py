@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from robust.attacks.draws import Draws
 from robust.attacks.words import explain_threat
 from robust.records.folds import PooledRecord
 from robust.records.gallery import Gallery
@@ -11,6 +12,7 @@ from robust.records.moved import MOST_MOVED, moved_heads, moved_title
 from robust.records.record import Record
 from robust.report import compressed
 from robust.report.board import Board, Row, percent
+from robust.report.draws import describe_undecided
 from robust.report.lines import Line, lines
 from robust.report.page import bracket
 from robust.report.page.curves import Curve, chart
@@ -150,7 +152,7 @@ def _facts(record: Record, first: Record, several: bool) -> Html:
     """Return when and where a row was measured, its samples if the board has several sets, and its commands."""
     provenance = record.provenance
     batches = f"batches of {provenance['batch']}" if "batch" in provenance else ""
-    draw = "" if record.draw is None else f"draw {record.draw}"
+    draw, undecided = "" if record.draw is None else f"draw {record.draw}", describe_undecided(record)
     where = (provenance.get("date"), provenance.get("device"), batches, f"seed {record.seed}", draw)
     facts = {
         "measured": ", ".join(str(part) for part in where if part),
@@ -158,6 +160,7 @@ def _facts(record: Record, first: Record, several: bool) -> Html:
         "samples": f"{record.data.split}, sha256 {record.data.digest[:8]}" * several,
         "notes": "; ".join(map(str, provenance.get("notes") or [])),
         "compressed": compressed.describe(record),
+        "draws": f"an answer is {Draws.parse(record.draws).describe()}; {undecided}" if record.draws else "",
         "partial": f"stopped by the {record.partial}" if record.partial else "",
     }
     return join(_pairs(facts), _commands(record))

@@ -145,6 +145,7 @@ def _line(board: Board, row: Row, address: str) -> Html:
         *(tag("td", cell) for cell in mean_cells(board, row)),
         *[_median(row)] * board.curved,
         *[_certified_median(row)] * board.proved,
+        *[tag("td", record.draws, class_="word")] * board.drawn,
         tag("td", f"{row.drop:.1f}"),
         tag("td", f"{record.data.n:,}"),
         tag("td", f"{model.params:,}"),

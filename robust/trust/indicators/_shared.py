@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from robust.attacks.engine import AnyAttack, rounds_of
 from robust.attacks.factory import make
 from robust.flags import Flags
+from robust.models.answering import draws_of
 from robust.models.twinned import is_twinned
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import MAX_ATTACKS, MAX_LINEAR_SAMPLES, MAX_TRACED_SAMPLES, AttackProbe
@@ -46,6 +47,12 @@ def require_deterministic(probe: AttackProbe) -> None:
     """Raise NotApplicableError for a randomised model: on it one attack finds by luck what another misses."""
     if probe.randomised:
         raise NotApplicableError("the model is random")
+
+
+def require_steady(probe: AttackProbe) -> None:
+    """Raise NotApplicableError if answers are formed of random draws: one draw is another at the same input, too."""
+    if draws_of(probe.module):
+        raise NotApplicableError("the model's answers are formed of random draws")
 
 
 def compare_gradient_free(probe: AttackProbe, name: str, attack: str | AnyAttack, description: str) -> Finding | None:

@@ -21,7 +21,7 @@ from robust.flags import Flags
 from robust.records.trust import Finding, NotApplicableError, TimeUpError
 from robust.trust.attack_probe import MAX_ATTACKS, AttackProbe
 from robust.trust.checks import INDICATORS, costs
-from robust.trust.indicators._shared import count_attack_passes
+from robust.trust.indicators._shared import count_attack_passes, require_steady
 from robust.trust.row_probe import ORDINARY
 from robust.trust.significance import is_significant
 
@@ -38,9 +38,10 @@ MAX_MISSED = 0.05  # of the samples: the paper asks for 95 % success
 def binarisation(probe: AttackProbe) -> Finding | None:
     """Check that the row's attacks find 95 % of the inputs that are adversarial by construction (2206.13991).
 
-    NotApplicableError for l1, without a linear last layer, without an attack for two classes, or if a layer separates
-    the inputs of too few samples.
+    NotApplicableError for l1, for random answers, without a linear last layer, without an attack for two classes, or if
+    a layer separates the inputs of too few samples.
     """
+    require_steady(probe)
     if probe.ball.norm == "l1":
         raise NotApplicableError("a random input at the edge of an l1 ball differs in one feature")
     attacks, layer = _choose_attacks(probe), _find_last_layer(probe)

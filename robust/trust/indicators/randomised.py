@@ -1,6 +1,7 @@
 """randomised: the answers are random, and gradients averaged over draws find more."""
 
 from robust.attacks.spec import Spec
+from robust.models.answering import draws_of
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
@@ -30,7 +31,7 @@ def randomised(probe: AttackProbe) -> Finding | None:
         seen = f"the answers are random, and PGD on the mean of {DRAWS} draws found adversarial examples"
         message = f"{seen} for {count} of {m} samples that the row's attacks left robust; expected none"
         return Finding("randomised", "broken", count / m, message, hint)
-    if any("eot" in dict(Spec.parse(attack).options) for attack in attacks):
+    if draws_of(probe.module) or any("eot" in dict(Spec.parse(attack).options) for attack in attacks):
         return None
     message = "the same inputs get different answers the second time; expected the same"
     return Finding("randomised", "suspect", None, message, hint)

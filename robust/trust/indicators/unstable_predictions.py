@@ -8,6 +8,7 @@ from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.gradients import join_batches
+from robust.trust.indicators._shared import require_steady
 from robust.trust.significance import is_significant
 
 REACH, DRAWS = 0.25, 8  # of the ball, and the number of random perturbations of a sample within it
@@ -25,6 +26,7 @@ def unstable_predictions(probe: AttackProbe) -> Finding | None:
     If the answer jumps from place to place its gradient is noise.
     """
     probe.require_gradient_attacks()
+    require_steady(probe)
     change = join_batches(probe.run_on_batches(_measure_change, probe.first_robust(MAX_SAMPLES)))
     count, n = int((change > MAX_CHANGE).sum()), len(change)
     if not is_significant(count, n, MAX_SHARE):

@@ -1,0 +1,63 @@
+"""Models whose answers are random: whether they are, and what forms the deployed answer of them."""
+
+import torch
+from torch import Tensor, nn
+
+from robust.attacks.criteria.criterion import LabelKind
+from robust.attacks.drawn import LOOKED_AT, Drawn
+from robust.attacks.draws import LEVEL, SIZES, Draws
+from robust.attacks.engine import eval_mode
+from robust.device import device_of
+
+MAX_NOISE = 1e-3  # of the answers' range: kernels that add in another order differ by far less
+SEEDS = (0, 0, 1, 2)  # of the answers to a few inputs: the same twice, and others
+
+
+def add_draws(module: nn.Module, draws: str, labels: LabelKind) -> nn.Module:
+    """Return the module with how its answers are formed of draws; itself for "", the word of one that is not random.
+
+    ValueError, in one line, if answers to these labels cannot be formed so.
+    """
+    return Drawn(module, draws, labels) if draws else module
+
+
+def draws_of(module: nn.Module) -> str:
+    """Return how the answers of a module are formed of draws; "" of one that is not random."""
+    return str(module.draws) if isinstance(module, Drawn) else ""
+
+
+def describe_draws(draws: str, *, asked: bool) -> str:
+    """Return how a random model is judged, for people; `asked` says that the user said so, and not what was found."""
+    words, found = Draws.parse(draws), "" if asked else "its answers are random: "
+    return (
+        f"{found}an answer is {words.describe()}, and counts as wrong unless a test at {100 * LEVEL:g} % shows that it "
+        f"is right more often than not; each step of an attack takes {LOOKED_AT} draws with gradients and {LOOKED_AT} "
+        f"more, and each test {SIZES[0]} to {SIZES[-1]} answers{f' of {words.n} draws' * (words.n > 1)}"
+    )
+
+
+def count_draws(module: nn.Module) -> int:
+    """Return of how many draws an answer of the module is formed; 1 of one that is not random."""
+    return module.draws.n if isinstance(module, Drawn) else 1
+
+
+def is_random(module: nn.Module, x: Tensor) -> bool:
+    """Whether the answers to x, a few inputs (n, *shape), are drawn: the seed of torch decides which they are.
+
+    False for a model that fails, and for one whose answers change without it: what it counts or keeps may be the cause.
+    """
+    x = x.to(device_of(module))
+    try:
+        answers = [_ask(module, x, seed) for seed in SEEDS]
+        first, again, *others = answers
+        size = MAX_NOISE * float(first.max() - first.min())
+        change = max(float((other - first).abs().max()) for other in others)
+        return bool(first.isfinite().all()) and float((again - first).abs().max()) <= size < change
+    except Exception:  # a user's code may raise anything; `check_model` says what
+        return False
+
+
+def _ask(module: nn.Module, x: Tensor, seed: int) -> Tensor:
+    with eval_mode(module, seed), torch.no_grad():
+        answer: Tensor = module(x.clone())
+    return answer

@@ -1,0 +1,71 @@
+"""Answers that are random, judged again: each input is asked until an exact binomial test decides, or gives up.
+
+Nothing here is shared with the attacks' test, and the answers are fresh ones. The bounds are those of scipy.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust.flags import Flags
+from robust.verification.acceptance import Floats, Judgement, judge_answers
+
+STREAM = 0xD4A3  # added to the seed, so that no draw is one that an attack has seen
+LEVEL, SIZES = 0.01, (10, 20, 40, 80, 160, 320, 640)  # each size has an equal part of the level
+MAX_NEAR = 0.25  # a share of wrong answers so near one half may lead to another verdict the next time
+
+Ask = Callable[[NDArray[np.int64]], Floats]  # the answers to the inputs in these rows of the batch
+
+
+class Asked(NamedTuple):
+    """The sums over the answers to m inputs."""
+
+    times: NDArray[np.int64]  # (m,)
+    wrong: NDArray[np.int64]  # (m,)
+    finite: Flags  # (m,): all of them
+    score: Floats  # (m,)
+    regions: Floats  # (m, 2 C)
+
+
+def judge_random(criterion: str, ask: Ask, y: NDArray[Any]) -> Judgement:
+    """Judge random answers to m inputs: right where they are shown to be right with a probability above one half.
+
+    Near are those with a share of wrong answers near one half, whether that was decided or not.
+    Scores and regions are means.
+    """
+    first, asked = judge_answers(criterion, ask(np.arange(len(y))), y), 1
+    sums = Asked(np.ones(len(y), int), (~first.right).astype(int), first.finite.copy(), first.score, first.regions)
+    right, decided = np.zeros(len(y), bool), ~first.finite
+    for size in SIZES:
+        rows = np.flatnonzero(~decided)
+        if not len(rows):
+            break
+        for _ in range(size - asked):
+            _add(sums, rows, judge_answers(criterion, ask(rows), y[rows]))
+        bound, asked = _least_agreeing(size), size
+        right[rows] = size - sums.wrong[rows] >= bound
+        decided |= ~sums.finite
+        decided[rows] |= right[rows] | (sums.wrong[rows] >= bound)
+    share = sums.wrong / sums.times
+    near = sums.finite & (np.abs(share - 0.5) < MAX_NEAR)
+    means = sums.score / sums.times, sums.regions / sums.times[:, None]
+    return Judgement(sums.finite, right & sums.finite, near, *means, undecided=~decided)
+
+
+def _add(sums: Asked, rows: NDArray[np.int64], judged: Judgement) -> None:
+    sums.times[rows] += 1
+    sums.wrong[rows] += ~judged.right
+    sums.finite[rows] &= judged.finite
+    sums.score[rows] += judged.score
+    sums.regions[rows] += judged.regions
+
+
+@lru_cache
+def _least_agreeing(size: int) -> int:
+    """Return how many of `size` answers must be alike for the test to decide."""
+    from scipy.stats import binom
+
+    return int(binom.isf(LEVEL / len(SIZES), size, 0.5)) + 1
