@@ -11,7 +11,6 @@ from torch.nn.functional import logsigmoid, one_hot
 from robust.attacks.criteria.criterion import Criterion, LabelKind
 from robust.attacks.draws import MAJORITY, ONE, SIZES, Draws, least_count
 
-LOOKED_AT = 10  # draws of each iterate of an attack, and of each of its gradients
 FORMED = 20  # answers that are formed of such draws, to see how often they are wrong
 
 

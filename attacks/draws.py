@@ -14,6 +14,7 @@ from robust.attacks.registry import suggest
 
 ONE, MAJORITY, MEAN = "1", "majority", "mean"
 MAX_DRAWS = 10_000
+LOOKED_AT = 10  # draws of each iterate of an attack, and of each of its gradients
 SIZES = (10, 20, 40, 80, 160, 320, 640)  # of the test: answers so far
 LEVEL = 0.01  # on each side of one half
 
@@ -47,6 +48,13 @@ class Draws:
     def describe(self) -> str:
         """Return what an answer is formed of: "one draw", "the mean of 10 draws"."""
         return "one draw" if self.rule == ONE else f"the {self.rule} of {self.n} draws"
+
+    def describe_cost(self) -> str:
+        """Return what attacks on such a model take, in passes of a sample."""
+        return (
+            f"each step of an attack takes {LOOKED_AT} draws with gradients and {LOOKED_AT} more, and each test "
+            f"{SIZES[0]} to {SIZES[-1]} answers{f' of {self.n} draws' * (self.n > 1)}"
+        )
 
     def __str__(self) -> str:
         return ONE if self.rule == ONE else f"{self.rule}:{self.n}"

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robust.attacks.drawn import FORMED, LOOKED_AT, Drawn, share_wrong
+from robust.attacks.drawn import FORMED, Drawn, share_wrong
+from robust.attacks.draws import LOOKED_AT
 from robust.attacks.lift import lower
 from robust.attacks.task import HOPE, Model, Task
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
-from robust.attacks.drawn import LOOKED_AT, Drawn, Tested, decide_answers
+from robust.attacks.drawn import Drawn, Tested, decide_answers
+from robust.attacks.draws import LOOKED_AT
 from robust.attacks.fast_copy import FastCopy
 from robust.attacks.losses import Loss
 from robust.attacks.rng import Rng

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from robust.attacks.draws import Draws
 from robust.attacks.text import printable
 from robust.baseline.tolerance import CERTIFIED, CLEAN
 from robust.flags import Flags, union
@@ -126,7 +127,8 @@ def _describe_difference(record: Record, wanted: Wanted) -> str:
     if record.criterion != wanted.criterion:
         return f"was judged by the criterion {_to_text(record.criterion)}, not {_to_text(wanted.criterion)}"
     if record.draws != wanted.draws:
-        return f"is of {_tell_draws(record.draws)}, not of {_tell_draws(wanted.draws)}"
+        take = f": take --robust-draws={record.draws}" * bool(record.draws and wanted.draws)
+        return f"is of {_tell_draws(record.draws)}, not of {_tell_draws(wanted.draws)}{take}"
     if record.seed != wanted.seed:
         return f"has seed {record.seed}, not {wanted.seed}: take --robust-seed={record.seed}"
     if record.data.n != wanted.data.n:
@@ -142,7 +144,7 @@ def _describe_difference(record: Record, wanted: Wanted) -> str:
 
 
 def _tell_draws(draws: str) -> str:
-    return f"random answers formed by --robust-draws={draws}" if draws else "answers that are not random"
+    return f"random answers, formed of {Draws.parse(draws).describe()}" if draws else "answers that are not random"
 
 
 def _drawn_by(row: Record | Wanted) -> int:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from robust.attacks.combine.until import Until
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.criteria.registry import read_criterion
-from robust.attacks.drawn import LOOKED_AT, Tested, decide_answers
+from robust.attacks.drawn import Tested, decide_answers
+from robust.attacks.draws import LOOKED_AT
 from robust.attacks.engine import AnyAttack, Outcome, answers, assail, count_copies, eval_mode, rounds_of
 from robust.attacks.factory import describe, make
 from robust.attacks.grammar.features import tables_of

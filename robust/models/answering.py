@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from robust.attacks.criteria.criterion import LabelKind
-from robust.attacks.drawn import LOOKED_AT, Drawn
-from robust.attacks.draws import LEVEL, SIZES, Draws
+from robust.attacks.drawn import Drawn
+from robust.attacks.draws import LEVEL, Draws
 from robust.attacks.engine import eval_mode
 from robust.device import device_of
 
@@ -30,9 +30,8 @@ def describe_draws(draws: str, *, asked: bool) -> str:
     """Return how a random model is judged, for people; `asked` says that the user said so, and not what was found."""
     words, found = Draws.parse(draws), "" if asked else "its answers are random: "
     return (
-        f"{found}an answer is {words.describe()}, and counts as wrong unless a test at {100 * LEVEL:g} % shows that it "
-        f"is right more often than not; each step of an attack takes {LOOKED_AT} draws with gradients and {LOOKED_AT} "
-        f"more, and each test {SIZES[0]} to {SIZES[-1]} answers{f' of {words.n} draws' * (words.n > 1)}"
+        f"{found}an answer is {words.describe()}, and counts as wrong unless a test at {100 * LEVEL:g} % "
+        f"shows that it is right more often than not; {words.describe_cost()}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from robust.attacks.draws import Draws
 from robust.attacks.text import printable
 from robust.attacks.words import describe_threat, families_of
 from robust.records.used import name_pool
@@ -21,6 +22,8 @@ def describe_run(settings: Settings) -> list[str]:
     parts += [f"suites {', '.join(suite.name for suite in settings.suites)}"] * bool(settings.suites)
     draw = f"; draw {settings.draw}" * (settings.draw != settings.seed)
     lines = [f"robust: {'; '.join(parts)}; seed {settings.seed}{draw}"]
+    if settings.draws:
+        lines.append(f"robust: draws {settings.draws}: {Draws.parse(settings.draws).describe_cost()}")
     if settings.verdict is not None and (shares := "; ".join(_describe_shares(settings))):
         lines.append(f"robust: checks take up to {shares}")
     return [printable(line) for line in lines]

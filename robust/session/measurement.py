@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from robust.attacks.draws import Draws
 from robust.attacks.engine import AnyAttack, Attack, Plan
 from robust.attacks.factory import describe, make
 from robust.attacks.few_classes import describe_fit, fit_classes
@@ -23,6 +24,7 @@ from robust.evaluation.suite_run import SuiteRun, narrow_threat
 from robust.evaluation.time_limit import Deadline, Limits
 from robust.flags import Flags
 from robust.gates import Measured, decide
+from robust.models.answering import draws_of
 from robust.models.blackbox import is_black_box
 from robust.models.traits import is_queried
 from robust.progress import Bar, tell_kept, watch_suite
@@ -230,6 +232,7 @@ class Measurements:
         name = attack if isinstance(attack, str) else describe(attack)
         fitted = fit_classes(attack, self._data.classes, self._data.criterion) if isinstance(attack, str) else attack
         with self.show_bar(f"{case.variant.spec.name}, {name}") as bar:
+            self._tell_draws(case, bar)
             options = replace(self._options(case), deadline=deadline, watch=partial(bar.show, f"under {threat}"))
             return replace(measure_attack(case.module, case.samples, correct, fitted, threat, options), attack=name)
 
@@ -241,6 +244,7 @@ class Measurements:
         self, case: Case, name: str, threat: Threat, limits: Limits, cache: SuiteCache | None, correct: Flags
     ) -> AttackResult:
         with self.show_bar(f"{case.variant.spec.name}, {name}") as bar, tell_kept(bar, cache.count if cache else int):
+            self._tell_draws(case, bar)
             return SuiteRun(
                 module=case.module,
                 samples=case.samples,
@@ -253,6 +257,11 @@ class Measurements:
                 limits=limits,
                 watch=watch_suite(bar, len(case.samples)),
             ).run(correct)
+
+    def _tell_draws(self, case: Case, bar: Bar) -> None:
+        """Tell before an attack what a model costs that answers at random."""
+        if draws := draws_of(case.module):
+            bar.say(Draws.parse(draws).describe_cost())
 
     def _suite(self, case: Case, name: str) -> Suite:
         suite = next(suite for suite in self._settings.suites if suite.name == name)

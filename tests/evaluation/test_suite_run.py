@@ -125,6 +125,7 @@ def test_the_hardest_are_those_that_have_the_least_of_their_margin_left():
             cost=np.array([5, 5]),
             seconds=1.0,
             batch=5,
+            theta=np.full((5, 4), np.nan, np.float32),
             undecided=none,
         )
     )

@@ -23,7 +23,6 @@ SAYS = {
     "data": ("digits", "npz:data.npz", lambda s: s.data),
     "criterion": ("class", None, lambda s: s.criterion),
     "attacked": (["3", "5"], ["7"], lambda s: [str(label) for label in s.dataset.attacked]),
-    "draws": ("majority:5", "1", lambda s: s.draws),
     "groups": ("sex", "age", lambda s: s.groups.column),
     "download": (True, None, lambda s: s.download),
     "threat": (["linf:0.1", "l2:0.3"], ["l2:0.5"], lambda s: [*s.threats]),
@@ -58,7 +57,7 @@ SAYS = {
 }
 
 
-ALONE = ["goal", "folds"]  # which contradict what others say
+ALONE = ["goal", "draws", "folds"]  # which contradict what others say
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from robust.data.dataset import DATA
 from robust.records.record import Record
 
 FAULTS = """
+import random
 import torch
 from net import Detached, Nan, bare, make
 from torch import nn
@@ -17,7 +18,7 @@ class Unstable(nn.Module):
         self.net = make()
 
     def forward(self, x):
-        return self.net(nn.functional.dropout(x, 0.1)).softmax(1)
+        return self.net(nn.functional.dropout(x, 0.1) + random.SystemRandom().random()).softmax(1)
 
 def detached():
     return Detached(*make())
