@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from robust.attacks.registry import ATTACKS
     from robust.attacks.rng import Rng
     from robust.attacks.task import Task
+    from robust.attacks.threats.corruption import CorruptionThreat
     from robust.attacks.threats.features import FeaturesThreat
     from robust.attacks.threats.lp import LpThreat
     from robust.attacks.threats.patch import PatchThreat
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from robust.attacks.zoo.apgd import APGD
     from robust.attacks.zoo.bim import BIM
     from robust.attacks.zoo.capgd import CAPGD
+    from robust.attacks.zoo.corruptions import Corruptions
     from robust.attacks.zoo.cw import CW
     from robust.attacks.zoo.ddn import DDN
     from robust.attacks.zoo.deepfool import DeepFool
@@ -86,6 +88,8 @@ __all__ = [
     "Attack",
     "BestOf",
     "Classification",
+    "CorruptionThreat",
+    "Corruptions",
     "Criterion",
     "DeepFool",
     "Diversified",
@@ -138,6 +142,8 @@ _HOME = {
     "CAPGD": "zoo.capgd",
     "CW": "zoo.cw",
     "Classification": "criteria.classification",
+    "CorruptionThreat": "threats.corruption",
+    "Corruptions": "zoo.corruptions",
     "Criterion": "criteria.criterion",
     "DDN": "zoo.ddn",
     "DeepFool": "zoo.deepfool",

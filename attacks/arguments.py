@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from robust.attacks.criteria.criterion import Criterion
+from robust.attacks.grammar.corruption import CORRUPTION
 from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.norms import NORMS
 from robust.attacks.grammar.patch import PATCH
@@ -57,12 +58,10 @@ def check_threat(threat: object) -> None:
 def _write_threat(text: str) -> str:
     if family_of(text) == PRODUCT:
         return f"Product.parse({text!r}, x)"
-    if family_of(text) == PATCH:
-        return f"PatchThreat.parse({text!r}, lo=0, hi=1)"
-    if family_of(text) == PIXELS:
-        return f"PixelThreat.parse({text!r}, lo=0, hi=1)"
-    of_table = family_of(text) == FEATURES
-    return f"FeaturesThreat.parse({text!r})" if of_table else f"LpThreat.parse({text!r}, lo=0, hi=1)"
+    if family_of(text) == FEATURES:
+        return f"FeaturesThreat.parse({text!r})"
+    names = {PATCH: "PatchThreat", PIXELS: "PixelThreat", CORRUPTION: "CorruptionThreat"}
+    return f"{names.get(family_of(text), 'LpThreat')}.parse({text!r}, lo=0, hi=1)"
 
 
 def check_norm(norm: object) -> None:

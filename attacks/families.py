@@ -7,6 +7,7 @@ which it is for maps wherever it is for classes.
 from collections.abc import Iterator
 from typing import Any
 
+from robust.attacks.grammar.corruption import CORRUPTION
 from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.norms import NORMS
 from robust.attacks.grammar.patch import PATCH
@@ -22,6 +23,7 @@ INSTEAD = {
     PRODUCT: "pgd, apgd, fgsm, search or noise",
     SPATIAL: "grid, worstof, pgd or noise",
     PATCH: "lavan, patch-rs, pgd, apgd or noise",
+    CORRUPTION: "corruptions, or a suite, whose stages are each for its own threats",
 }
 TURNED = (SPATIAL,)  # families that move pixels: of maps, labels would have to move, too
 

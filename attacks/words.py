@@ -10,6 +10,7 @@ from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 
+from robust.attacks.grammar.corruption import PICTURES
 from robust.attacks.grammar.features import FEATURES, ROWS
 from robust.attacks.grammar.norms import L1, L2, LINF, NORMS, parse_threat
 from robust.attacks.grammar.patch import WINDOW
@@ -19,11 +20,13 @@ from robust.attacks.grammar.spatial import TURNS
 from robust.attacks.registry import suggest
 from robust.attacks.text import slug
 
-WORDS = {family.name: family for family in (LINF, L2, L1, SPARSE, ROWS, SEVERAL, WINDOW, TURNS)}
+WORDS = {family.name: family for family in (LINF, L2, L1, SPARSE, ROWS, SEVERAL, WINDOW, TURNS, PICTURES)}
 FAMILIES = tuple(WORDS)  # of threat models: the word before the colon; a product names parts
 STEPPED = tuple(name for name, family in WORDS.items() if family.has_steps)  # what follows gradients is for these
 # Attacks that need no gradient.
-GRADIENT_FREE = ("evolve", "grid", "noise", "patch-rs", "rays", "search", "sparse-rs", "square", "worstof")
+GRADIENT_FREE = (
+    *("corruptions", "evolve", "grid", "noise", "patch-rs", "rays", "search", "sparse-rs", "square", "worstof"),
+)
 
 
 def canonical_threat(text: str, folder: Path = Path()) -> str:

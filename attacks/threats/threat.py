@@ -8,6 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from robust.attacks.grammar.corruption import CORRUPTION
 from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.patch import PATCH
 from robust.attacks.grammar.pixels import PIXELS
@@ -15,6 +16,7 @@ from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.grammar.spatial import SPATIAL
 from robust.attacks.layout import Layout
 from robust.attacks.rng import Rng
+from robust.attacks.threats.corruption import CorruptionThreat
 from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.patch import PatchThreat
@@ -25,10 +27,12 @@ from robust.attacks.threats.transform import Transform
 from robust.attacks.threats.union import Union
 from robust.attacks.words import family_of
 
-Part = LpThreat | PixelThreat | FeaturesThreat | Product | PatchThreat | Transform  # a threat model that is no union
+# A threat model that is no union.
+Part = LpThreat | PixelThreat | FeaturesThreat | Product | PatchThreat | Transform | CorruptionThreat
 
 # Of the families that are no ball: (text, lo, hi) -> the threat model
 READERS: dict[str, Callable[[str, float, float], Part]] = {
+    CORRUPTION: CorruptionThreat.parse,
     FEATURES: FeaturesThreat.parse,
     PATCH: PatchThreat.parse,
     PIXELS: PixelThreat.parse,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from robust.attacks.rng import Rng
+from robust.attacks.threats.corruption import CorruptionThreat
 from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.patch import PatchThreat
@@ -18,7 +19,7 @@ from robust.attacks.threats.transform import Transform
 class Union:
     """The union of several threat models with the same bounds."""
 
-    parts: tuple[LpThreat | PixelThreat | FeaturesThreat | Product | PatchThreat | Transform, ...]
+    parts: tuple[LpThreat | PixelThreat | FeaturesThreat | Product | PatchThreat | Transform | CorruptionThreat, ...]
 
     def __post_init__(self) -> None:
         several = all(isinstance(part, Product) for part in self.parts)  # each of their parts has its own bounds

@@ -17,6 +17,7 @@ from robust.attacks.drawn import Tested, decide_answers
 from robust.attacks.draws import LOOKED_AT
 from robust.attacks.engine import AnyAttack, Outcome, answers, assail, count_copies, eval_mode, rounds_of
 from robust.attacks.factory import describe, make
+from robust.attacks.grammar.corruption import list_corruptions
 from robust.attacks.grammar.features import tables_of
 from robust.attacks.rng import Rng
 from robust.attacks.text import first_line
@@ -73,6 +74,7 @@ class AttackResult:
     rounded: Flags | None = None  # (n,): adversarial also after the input is rounded to the data's levels
     score: Scores | None = None  # (n,): of the worst verified input of each sample, by a criterion that has one
     regions: Scores | None = None  # (n, 2 C): of maps, of the same inputs
+    corrupted: Scores | None = None  # (n, corruptions): 1 where one is answered right, 0 where not, NaN: not asked
     score_partial: str = ""  # why the search for worst scores was stopped before its end; "" if it was not
     theta: Thetas | None = None  # (n, 4), if the threat model transforms: of the input of each sample; NaN without
 
@@ -260,11 +262,12 @@ def add_rounding(
 ) -> AttackResult:
     """Add which samples are adversarial also after their inputs are rounded to the data's levels.
 
-    Nothing is added for tables and for several inputs, which are stored as they are, and if the samples are not on such
-    levels; the first samples decide for all.
+    Nothing is added for tables and for several inputs, which are stored as they are, for corruptions, which have levels
+    of their own, and if the samples are not on such levels; the first samples decide for all.
     """
     if (
         tables_of(str(threat))
+        or list_corruptions(str(threat))
         or samples.layout
         or not on_levels(samples.x[:PROBED_SAMPLES], (threat.lo, threat.hi), levels)
     ):

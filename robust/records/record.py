@@ -18,6 +18,7 @@ from robust.records.added import ADDED, MITIGATED
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, describe_outcome
 from robust.records.certificate import Certificate, certificate_from_json
 from robust.records.columns import REGIONS, SCORE, UNDECIDED, Columns, read_columns, take_flags, write_columns
+from robust.records.corrupted import Corrupted, find_corrupted
 from robust.records.curve import Curve, check_curve, curve_from_json
 from robust.records.groups import Group, Groups, count_groups, keep_seen, read_classes
 from robust.records.known import list_known
@@ -119,6 +120,12 @@ class Record:
             rows = columns[SCORE] == worst
             found[rows] = columns[REGIONS][rows]
         return found
+
+    @cached_property
+    def corrupted(self) -> Corrupted | None:
+        """The answers to each corruption of each sample; None under other threat models."""
+        found = (find_corrupted(self.threat, attack.columns) for attack in self.planned)
+        return next(filter(None, found), None)
 
     @property
     def open(self) -> Flags | None:

@@ -95,6 +95,11 @@ class Board:
         return any(len(row.record.by_class) > 1 for row in self.rows)
 
     @cached_property
+    def corrupted(self) -> bool:
+        """Whether any row has the accuracy under each corruption."""
+        return any(row.record.corrupted for row in self.rows)
+
+    @cached_property
     def certified(self) -> bool:
         """Whether any row has a certificate."""
         return any(row.record.certificate for row in self.rows)

@@ -8,7 +8,7 @@ from typing import Any
 
 from robust.attacks.grammar.norms import parse_threat
 from robust.attacks.text import cell, printable
-from robust.report import compressed, groups
+from robust.report import compressed, corrupted, groups
 from robust.report.board import Board, percent
 from robust.report.lines import Line, column_of, column_of_proof, line_of_all, lines, list_parts
 
@@ -22,6 +22,7 @@ COLUMNS = (
     "attacked_score", "attacked_score_low", "attacked_score_high",
     "clean_miou", "clean_miou_low", "clean_miou_high", "attacked_miou", "attacked_miou_low", "attacked_miou_high",
     "folds", "clean_sd", "robust_sd", "draws", "clean_undecided", "undecided",
+    *corrupted.COLUMNS,
     *groups.COLUMNS,
     *compressed.COLUMNS,
 )  # fmt: skip
@@ -35,7 +36,7 @@ def long_csv(boards: Iterable[Board]) -> str:
     """
     boards = list(boards)
     rows = [line for board in boards for row in board.rows for line in lines(board, row)]
-    return _csv((*COLUMNS, *_list_radii(boards)), rows)
+    return _csv((*COLUMNS, *_list_further(boards)), rows)
 
 
 def wide_csv(boards: Iterable[Board]) -> str:
@@ -61,8 +62,14 @@ def wide_table(boards: Iterable[Board]) -> tuple[list[str], list[Line]]:
     return [
         *(column for column in COLUMNS if column != "attack"),
         *sorted(attacks.values()),
-        *_list_radii(boards),
+        *_list_further(boards),
     ], rows
+
+
+def _list_further(boards: Iterable[Board]) -> list[str]:
+    """List the columns that depend on what rows have: of each corruption, and of radii."""
+    boards = list(boards)
+    return [*corrupted.list_columns(row.record for board in boards for row in board.rows), *_list_radii(boards)]
 
 
 def _list_radii(boards: Iterable[Board]) -> list[str]:

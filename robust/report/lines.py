@@ -10,6 +10,7 @@ from robust.records.folds import PooledRecord
 from robust.records.record import Record
 from robust.report import compressed
 from robust.report.board import Board, Row, percent, stages_of
+from robust.report.corrupted import csv_cells
 from robust.report.groups import worst_cells
 from robust.report.table import spread_of
 from robust.stats import wilson
@@ -89,6 +90,7 @@ def _share(board: Board, row: Row) -> Line:
         **_scores(row),
         **worst_cells(record),
         **compressed.list_cells(record),
+        **csv_cells(record),
         "levels": "" if record.levels is None else record.levels,  # None would make floats of the column
     }
 

@@ -8,6 +8,7 @@ from robust.attacks.words import explain_threat
 from robust.records.moved import MOST_MOVED, moved_heads, moved_title
 from robust.records.store import GENERATED
 from robust.report.board import Board
+from robust.report.corrupted import describe_corrupted
 from robust.report.draws import describe_random
 from robust.report.groups import describe_groups
 from robust.report.robustbench import CLAIMS, HEADS, Imported, sort_entries
@@ -47,6 +48,7 @@ def _section(board: Board) -> list[str]:
         *(["", escape(means)] if (means := describe_scores(board)) else []),
         *(line for row in board.rows if (told := describe_random(row.record)) for line in ("", f"{escape(told)}.")),
         *(line for row in board.rows if (told := describe_folds(row)) for line in ("", escape(told))),
+        *(part for row in board.rows if (told := describe_corrupted(row.record)) for part in ("", f"{escape(told)}.")),
         *(part for row in board.rows if (told := describe_groups(row.record)) for part in ("", f"{escape(told)}.")),
     ]
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from robust.attacks.criteria.registry import read_criterion
 from robust.gates import MEAN, MIOU, Mean
+from robust.records.corrupted import Corrupted
 from robust.records.record import Record
 
 IOU = "mIoU %"  # the name of the mean intersection over union
@@ -38,15 +39,37 @@ class MeanFigure:
         return f"{self.title} {self.mean}"
 
 
-def list_means(criterion: str, score: NDArray[Any] | None, regions: NDArray[Any] | None) -> list[MeanFigure]:
-    """List the mean of scores, (n,), and the mIoU of regions, (n, 2 C), as far as there are any."""
+def list_means(
+    criterion: str,
+    score: NDArray[Any] | None,
+    regions: NDArray[Any] | None,
+    corrupted: Corrupted | None = None,
+) -> list[MeanFigure]:
+    """List the mean of scores, (n,), and the mIoU of regions, (n, 2 C), as far as there are any.
+
+    Under corruptions the mean is that of the accuracies under each.
+    """
     judged, figures = read_criterion(criterion), []
-    if score is not None:
+    if corrupted is not None:
+        figures.append(mean_corrupted(corrupted))
+    elif score is not None:
         mean, name = Mean.of(score, score_scale(criterion)), judged.score_name
         figures.append(MeanFigure(MEAN, f"{MEAN}_{name}", f"mean {name}", mean, judged.rises))
     if regions is not None:
         figures.append(MeanFigure(MIOU, MIOU, "mIoU", Mean.of_regions(regions)))
     return figures
+
+
+def list_means_of(record: Record) -> list[MeanFigure]:
+    """List the means of a row under attack that a floor may limit."""
+    return list_means(record.criterion["name"], record.worst_score, record.worst_regions, record.corrupted)
+
+
+def mean_corrupted(corrupted: Corrupted) -> MeanFigure:
+    """Return the mean over corruptions of the accuracy, in percent of all samples."""
+    n = len(corrupted.counts)
+    title = f"mean accuracy over {n} corruptions" if n > 1 else "accuracy"
+    return MeanFigure(MEAN, f"{MEAN}_corrupted", title, Mean.of(corrupted.shares, 100))
 
 
 def scores_of(record: Record) -> tuple[Scores, ...]:

@@ -11,6 +11,7 @@ from robust.records.curve import Curve, describe_radius
 from robust.records.folds import PooledRecord
 from robust.records.groups import find_weakest
 from robust.records.record import Record
+from robust.report import corrupted
 from robust.report.board import Board, Row, percent
 from robust.report.draws import DRAWS
 from robust.report.draws import TITLE as DRAWS_TITLE
@@ -66,6 +67,7 @@ def legend(boards: Iterable[Board]) -> str:
     boards = list(boards)
     marks = {
         WEAKEST: any(board.classed for board in boards),
+        corrupted.LEGEND: any(board.corrupted for board in boards),
         PROOFS: any(board.certified for board in boards),
         CURVES: any(board.curved for board in boards),
         RADII: any(board.proved for board in boards),
@@ -88,6 +90,7 @@ def columns(board: Board) -> list[Column]:
         Column("95 % interval"),
         *[Column("sd of folds")] * board.folded,
         *[Column(WORST_CLASS)] * board.classed,
+        *[Column(corrupted.TITLE)] * board.corrupted,
         *mean_columns(board),
         *[Column("certified %"), Column("open %")] * board.certified,
         *[Column("median")] * board.curved,
@@ -258,6 +261,7 @@ def cells(board: Board, row: Row) -> list[str]:
     median = ["" if curve is None else describe_radius(curve, curve.median)] * board.curved
     below = ["" if not curve or not curve.proved else describe_radius(curve, curve.proved.median)] * board.proved
     means, worst = mean_cells(board, row), [worst_cell(row)] * board.classed
+    worst += [corrupted.mean_cell(row.record)] * board.corrupted
     spread, draws = [spread_cell(row)] * board.folded, [row.record.draws] * board.drawn
     tail = [interval, *spread, *worst, *means, *proved, *median, *below, *verdict, *draws, f"{row.drop:.1f}"]
     tail += [str(data.n), f"{model.params:,}", model.weights[:8]]

@@ -14,6 +14,8 @@ from robust.records.added import MITIGATED
 from robust.records.moved import MOST_MOVED, moved_heads, moved_title
 from robust.records.record import Record
 from robust.report.board import Board, Row
+from robust.report.corrupted import TITLE as CORRUPTED
+from robust.report.corrupted import describe_corrupted
 from robust.report.draws import describe_random
 from robust.report.groups import describe_groups, describe_weakest
 from robust.report.table import (
@@ -33,7 +35,7 @@ from robust.report.table import (
 MAX_SKIPPED = 0.2  # share of the checks; if more are skipped, the verdict is reported as weaker
 FOLDED, GAP = 6, 2  # characters: of a folded name at least, and between columns
 SHORTENED = 12  # characters of a shortened name at least; fewer tell nothing
-HIDDEN = (WORST_CLASS, "drop", "n", "params", "weights")  # columns that do not fit in 80 characters
+HIDDEN = (WORST_CLASS, CORRUPTED, "drop", "n", "params", "weights")  # columns that do not fit in 80 characters
 
 
 def terminal(board: Board, width: int, sign: str = "<=") -> str:
@@ -73,7 +75,7 @@ def terminal(board: Board, width: int, sign: str = "<=") -> str:
         describe_rounding(board),
         describe_scores(board),
         *filter(None, map(describe_random, records)),
-        *(tell(record) for record in records for tell in (describe_weakest, describe_groups)),
+        *(tell(record) for record in records for tell in (describe_corrupted, describe_weakest, describe_groups)),
     ]
     notes_wrapped = (line for note in notes for line in textwrap.wrap(printable(note), width))
     return "\n".join([*lines, *notes_wrapped, *(line for row in board.rows for line in _moved(row.record, width))])

@@ -102,7 +102,7 @@ class AccuracyTest:
             case.note("undecided", int(result.found.undecided.sum()))
         if result.found.partial:
             case.note("partial", result.found.partial)
-        for figure in list_means(case.samples.criterion, result.found.score, result.found.regions):
+        for figure in list_means(case.samples.criterion, result.found.score, result.found.regions, result.corrupted):
             self._note_mean(case, "", figure)
             self._judge_mean(case, result, figure)
         self._judge_groups(case, result)

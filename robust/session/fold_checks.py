@@ -6,7 +6,7 @@ from robust.gates import WORST_CLASS, Decision, Floor, Gates, Mean, Measured, de
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.curve import eps_of
 from robust.records.folds import PooledRecord, pool_folds
-from robust.report.scores import list_means
+from robust.report.scores import list_means_of
 from robust.session.group_gates import decide_groups, describe_left_out, list_parts
 from robust.session.results import Results
 
@@ -76,7 +76,7 @@ class FoldChecks:
             marks = (record.curve.certified_at if floor.is_certified else record.curve.robust_at)(eps_of(floor.threat))
             accuracies.append((f"accuracy on the curve at {floor.threat}", int(marks.sum()), floor))
         yield from ((name, Measured.of(k, n), floor, False) for name, k, floor in accuracies if floor is not None)
-        for mean in list_means(record.criterion["name"], record.worst_score, record.worst_regions):
+        for mean in list_means_of(record):
             if limit := gates.limit(mean.measure, record.threat, rises=mean.rises):
                 yield mean.title, mean.mean, limit, mean.rises
 

@@ -21,7 +21,7 @@ from robust.records.attack_outcome import AttackOutcome
 from robust.records.folds import pool_folds
 from robust.records.groups import Group
 from robust.records.record import Record
-from robust.report.scores import MeanFigure, list_means
+from robust.report.scores import MeanFigure, list_means_of
 from robust.session.group_gates import (
     PARTS,
     GroupDecision,
@@ -134,7 +134,7 @@ class GateChecks:
 
     def _list_limits(self, record: Record) -> Iterator[tuple[MeanFigure, Floor]]:
         """Yield the mean scores of a row under attack that have a limit, each with it."""
-        for figure in list_means(record.criterion["name"], record.worst_score, record.worst_regions):
+        for figure in list_means_of(record):
             if floor := self._gates.limit(figure.measure, record.threat, rises=figure.rises):
                 yield figure, floor
 

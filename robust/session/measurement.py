@@ -17,6 +17,7 @@ from robust.attacks.suite import Suite
 from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
+from robust.evaluation.corruptions import add_corruptions, count_corruptions, has_corruptions, measure_corruptions
 from robust.evaluation.measure import AttackResult, add_rounding, measure_attack
 from robust.evaluation.score import add_search, foresee_search, has_score, search_scores
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
@@ -96,7 +97,8 @@ class Measurements:
     ) -> Result:
         """Measure an attack or a suite, by default in its share of the run's time. It is neither checked nor kept."""
         seconds = self._take_time(case, name, threat) if seconds is None else seconds
-        scoring = SCORING * seconds if has_score(case.samples.criterion) else 0.0
+        searched = has_score(case.samples.criterion) or has_corruptions(threat)
+        scoring = SCORING * seconds if searched else 0.0
         seconds = seconds if math.isinf(seconds) else seconds - scoring
         if name in self._settings.attacks:
             (run,) = self.list_attacks(case, name, threat)
@@ -169,6 +171,7 @@ class Measurements:
             correct = self._answers.get_clean(case.module, case.samples).correct
             found = run(allowed, correct)
             found = self._add_scores(case, found, attack or name, allowed, scoring)
+            found = self._add_corruptions(case, found, allowed, scoring)
             rounded = self._ranks.once(lambda: self.round(case, found, allowed).rounded)
         except (ValueError, LookupError) as error:
             fail(f"{name} under {threat} could not be run: {error.args[0]}")
@@ -193,6 +196,20 @@ class Measurements:
         if search.stopped:
             case.warn(f"{found.attack} under {allowed}: the search for the worst scores was stopped by the time")
         return add_search(found, search)
+
+    def _add_corruptions(self, case: Case, found: AttackResult, allowed: Threat, seconds: float) -> AttackResult:
+        """Add the answers to each corruption of each sample, where the threat model has some; and their cost."""
+        count = count_corruptions(allowed)
+        if not count:
+            return found
+        options = replace(self._options(case), deadline=Deadline(seconds))
+        with self.show_bar(f"{case.variant.spec.name}, {found.attack}, each corruption") as bar:
+            bar.say(f"{len(case.samples)} samples, {count} corruptions of each")
+            options = replace(options, watch=partial(bar.show, f"under {allowed}"))
+            added = add_corruptions(found, measure_corruptions(case.module, case.samples, allowed, options))
+        if added.score_partial:
+            case.warn(f"{found.attack} under {allowed}: not each corruption was asked for, since the time was up")
+        return added
 
     def _list_whole(self, case: Case, attack: str | AnyAttack, allowed: Threat) -> list[tuple[AnyAttack, Threat]]:
         """List (attack, part of the threat model) of an attack, or of the stages of a suite that attack all samples."""

@@ -13,6 +13,7 @@ from robust.models.answering import draws_of
 from robust.models.load import Subject
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.columns import REGIONS, SCORE, THETA, UNDECIDED, Columns
+from robust.records.corrupted import CORRUPTED
 from robust.records.moved import Moved
 from robust.records.used import DataUsed, ModelUsed
 from robust.session.case import Case, fail
@@ -27,12 +28,13 @@ from robust.verification.moved import count_moved, count_parts
 
 
 def name_columns(found: CleanResult | AttackResult) -> Columns:
-    """Return the scores of a result, the theta of its inputs, and which samples no test of random answers decides.
+    """Return the scores of a result, what its inputs and corruptions tell, and which samples no test decides.
 
     There are no columns of what it does not have.
     """
-    theta = found.theta if isinstance(found, AttackResult) else None
-    columns = {SCORE: found.score, REGIONS: found.regions, THETA: theta, UNDECIDED: found.undecided}
+    columns = {SCORE: found.score, REGIONS: found.regions, UNDECIDED: found.undecided}
+    if isinstance(found, AttackResult):
+        columns |= {THETA: found.theta, CORRUPTED: found.corrupted}
     return {name: column for name, column in columns.items() if column is not None}
 
 

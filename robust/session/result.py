@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from robust.evaluation.measure import AttackResult
 from robust.flags import Flags
 from robust.gates import Measured
+from robust.records.corrupted import CORRUPTED, Corrupted, find_corrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,12 @@ class Result:
     def score(self) -> NDArray[np.float32] | None:
         """(n,): the score of the worst input found for each sample, as its error; None for a criterion without one."""
         return self.found.score
+
+    @property
+    def corrupted(self) -> Corrupted | None:
+        """The answers to each corruption of each sample; None under other threat models."""
+        found = self.found.corrupted
+        return None if found is None else find_corrupted(self.threat, {CORRUPTED: found})
 
     @property
     def n(self) -> int:

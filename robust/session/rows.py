@@ -3,6 +3,7 @@
 import numpy as np
 
 from robust.attacks.grammar.features import tables_of
+from robust.attacks.threats.corruption import CorruptionThreat
 from robust.attacks.threats.patch import PatchThreat
 from robust.attacks.threats.pixels import PixelThreat
 from robust.attacks.threats.transform import Transform
@@ -14,13 +15,13 @@ from robust.verification.tables import find_violations
 def check_rows(data: RunData, threat: str) -> None:
     """Raise ValueError if a table's file does not fit the data: other columns, or a constraint that no row keeps.
 
-    And for inputs that a patch does not fit, that it cannot transform, or may change in every pixel; and for missing
-    values under any other one, which has no place for them.
+    And for inputs that a patch does not fit, that cannot be transformed or corrupted, or may change in every pixel; and
+    for missing values under any other one, which has no place for them.
     """
     if data.dataset.layout is not None:
         return
     for part in data.read_threat(threat).parts:
-        if isinstance(part, PatchThreat | PixelThreat | Transform):
+        if isinstance(part, PatchThreat | PixelThreat | Transform | CorruptionThreat):
             part.check_shape(data.samples.x.shape[1:])
     tables, samples = tables_of(threat), data.samples
     if not tables and not data.dataset.missing:

@@ -16,9 +16,10 @@ from robust.attacks.words import FAMILIES
 from robust.baseline.tolerance import refuse_mean
 from robust.data.dataset import KINDS, TooFewError
 from robust.distributed.ranks import LostError
+from robust.evaluation.corruptions import has_corruptions
 from robust.evaluation.measure import check_model
 from robust.evaluation.score import has_score
-from robust.gates import MEAN, MIOU, WORST_CLASS
+from robust.gates import MEAN, MIOU, WORST_CLASS, Floor, pair_slug
 from robust.models.blackbox import is_black_box
 from robust.models.spec import ModelSpec
 from robust.models.spec_hints import suggest_library
@@ -103,7 +104,7 @@ def _check_data(settings: Settings, data: RunData) -> None:
                 raise error
     for floor in settings.gates.floors:
         with trying(f"fail-under={floor}"):
-            if floor.measure == MEAN and not has_score(data.criterion):
+            if floor.measure == MEAN and not (has_score(data.criterion) or _is_of_corruptions(floor, settings)):
                 raise ValueError(f"the mean score by {data.criterion} is the accuracy; give a percentage, as 60")
             if floor.measure == MIOU and label_kind(data.criterion) != "map":
                 raise ValueError(f"mIoU is of maps of classes, and the criterion is {data.criterion}; leave it out")
@@ -120,6 +121,12 @@ def _check_data(settings: Settings, data: RunData) -> None:
         with trying(f"threat={text}"):
             data.read_threat(text)
             check_rows(data, text)
+
+
+def _is_of_corruptions(floor: Floor, settings: Settings) -> bool:
+    """Whether a floor on a mean is of the accuracies under corruptions."""
+    named = [threat for threat in settings.threats if floor.scope in (MEAN, pair_slug(MEAN, threat))]
+    return any(map(has_corruptions, named))
 
 
 def _check_norms(settings: Settings, data: RunData) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from robust.attacks.grammar.corruption import CORRUPTION
 from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.patch import PATCH
 from robust.attacks.grammar.pixels import PIXELS
@@ -32,6 +33,7 @@ OF_FAMILY = {
     PATCH: ("lavan,patch-rs", "patch-rs,noise"),
     PIXELS: ("pgd,sparse-rs", "sparse-rs,noise"),
     SPATIAL: ("grid,pgd", "grid,noise"),
+    CORRUPTION: ("corruptions", "corruptions"),
 }
 HOOK = "pytest_robust_attacks"
 
@@ -89,7 +91,7 @@ def read_attack_plan(options: Options, dataset: Dataset, blind: bool, hooks: Hoo
 
 def _choose_attacks(threats: list[str], blind: bool, maps: bool) -> str:
     """Return the attacks of a run that names none."""
-    if maps and not blind:
+    if maps and not blind and families_of(threats) != {CORRUPTION}:
         return MAPS_SHARED if families_of(threats) & {"l2", "l1"} else MAPS
     for family, (usual, queries) in OF_FAMILY.items():
         if threats and families_of(threats) == {family}:

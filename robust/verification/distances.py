@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from robust.flags import Flags
 from robust.verification.balls import SLACK, Ball, Floats, measure_norm, read_ball
 from robust.verification.candidates import Candidates
+from robust.verification.corruptions import check_corrupted, is_corruption
 from robust.verification.patches import check_patch, is_patch
 from robust.verification.pixels import check_pixels, read_pixels
 from robust.verification.products import check_product, is_product
@@ -27,11 +28,14 @@ def read_balls(threat: str) -> list[Ball]:
 
 
 def _is_other(part: str) -> bool:
-    return part.startswith(("features:", "l0:")) or is_product(part) or is_patch(part) or is_transform(part)
+    own = part.startswith(("features:", "l0:"))
+    return own or any(is_(part) for is_ in (is_product, is_patch, is_transform, is_corruption))
 
 
 def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
     """Return (no larger than eps, or made by theta; in the bounds, or as a table demands), each (n,); a part is enough.
+
+    A corrupted picture is no larger where the same corruption of the clean one is the same picture.
 
     The bounds are rounded to the inputs' type: 2.64 is not a float32, and the nearest float32 is a little above it.
     """
@@ -40,8 +44,10 @@ def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
     lo, hi = np.asarray(candidates.bounds, x_adv.dtype).astype(np.float64)
     balls, contents = read_balls(candidates.threat), _find_tables(candidates)
     pixels = read_pixels(candidates.threat)
-    kinds = (is_product, is_patch, is_transform)
-    products, patches, transforms = ([part for part in candidates.threat.split("+") if is_(part)] for is_ in kinds)
+    kinds = (is_product, is_patch, is_transform, is_corruption)
+    products, patches, transforms, corruptions = (
+        [part for part in candidates.threat.split("+") if is_(part)] for is_ in kinds
+    )
     for rows in row_chunks(len(x)):
         values = flatten(x_adv[rows])
         d = values - flatten(x[rows])
@@ -52,6 +58,7 @@ def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
         parts += [check_product(text, candidates.layout, x_adv[rows], x[rows]) for text in products]
         parts += [(check_transform(text, candidates, rows, np.asarray(x[rows])), within) for text in transforms]
         parts += [(check_patch(text, x_adv[rows], x[rows]), within) for text in patches]
+        parts += [(check_corrupted(text, candidates.bounds, x_adv[rows], x[rows]), within) for text in corruptions]
         near, sound = (np.array([part[k] for part in parts]) for k in (0, 1))
         small[rows] = near.any(0)
         inside[rows] = np.where(small[rows], (near & sound).any(0), sound.any(0))  # of one and the same part

@@ -13,6 +13,7 @@ from robust.attacks.grammar.norms import parse_threat
 from robust.data.dataset import Samples
 from robust.device import device_of
 from robust.sampling import draw_rows
+from robust.verification.corruptions import is_corruption, read_corruption, show_corrupted
 from robust.verification.patches import is_patch, move_patch
 from robust.verification.pixels import move_pixels, read_pixels
 from robust.verification.products import is_product, move_parts
@@ -36,7 +37,8 @@ def draw_nearby(samples: Samples, threat: str, bounds: tuple[float, float], seed
     """Draw for a few of the samples an input at the edge of the ball, (k, *features): each value moves up or down.
 
     Of a table's row only floats move, each by its eps; of several inputs those that may; of a patch those of one
-    window; of pixels as many as may. Under a threat model that transforms each value moves by a share of the bounds.
+    window; of pixels as many as may. Under a threat model that transforms each value moves by a share of the bounds; a
+    picture is corrupted.
     """
     x = samples.x[draw_rows(len(samples), MOST, seed)]
     signs = np.random.RandomState(seed % 2**32).choice(np.array([-1, 1], np.float32), x.shape)
@@ -48,6 +50,8 @@ def draw_nearby(samples: Samples, threat: str, bounds: tuple[float, float], seed
         return move_near(content, x, signs)
     if (pixels := read_pixels(word)) is not None:
         return move_pixels(pixels, bounds, x, signs)
+    if is_corruption(word):
+        return show_corrupted(word, bounds, x, read_corruption(word).kinds[0])
     step = STEP * (bounds[1] - bounds[0])
     if not is_transform(word):
         norm, eps = parse_threat(word)

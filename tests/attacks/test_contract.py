@@ -23,6 +23,7 @@ ONLY |= dict.fromkeys(("lavan", "patch-rs"), ())  # of a patch: see test_patch.p
 ONLY |= dict.fromkeys(("sigma-zero", "sparse-rs", "spgd"), ())  # of pixels: below, as l0
 ONLY |= {"grid": ()}  # of pictures that are turned: see test_spatial.py
 ONLY |= {"search": ()}  # of several inputs: see test_product.py
+ONLY |= {"corruptions": ()}  # of pictures: see test_corruption_threat.py
 OURS = [name for name in ATTACKS.names() if name != "torchattacks"]
 
 

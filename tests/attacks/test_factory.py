@@ -12,7 +12,7 @@ from tests.attacks.models import inputs, network
 
 LINF, L2 = LpThreat.parse("linf:0.05"), LpThreat.parse("l2:0.5")
 ONLY_L2 = {"cw", "ddn"}
-OF_TABLES = {"capgd", "evolve", "frankwolfe", "lavan", "patch-rs", "search"}  # or of others that refuse a ball
+OF_TABLES = {"capgd", "corruptions", "evolve", "frankwolfe", "lavan", "patch-rs", "search"}  # or of others: no balls
 WORDS = [name for name in ATTACKS.names() if name not in {"torchattacks", *OF_TABLES}]
 
 

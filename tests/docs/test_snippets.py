@@ -14,6 +14,7 @@ NOT_RUN = {
     "baselines.md": 1,
     "ci.md": 1,
     "compress.md": 4,
+    "corruptions.md": 1,
     "curve.md": 1,
     "fixtures.md": 6,
     "index.md": 1,

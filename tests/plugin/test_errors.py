@@ -133,6 +133,19 @@ WRONG = {
         ["model=net.py:shares", "data=npz:bits.npz", "output=log-probability", LINF],
         "no log-probability of separate labels",
     ),
+    "corruptions of a row": (
+        ["threat=corruption:3", "data=breast-cancer", "model=net.py:bare"],
+        "for pictures, grey or",
+    ),
+    "a gradient and corruptions": (["attack=pgd", "threat=corruption:3"], "use corruptions, or a suite"),
+    "corruptions of a ball": (
+        ["attack=corruptions", "threat=linf:0.1"],
+        "corruptions is for corruption, the threat is",
+    ),
+    "mean under a ball beside corruptions": (
+        ["fail-under=mean-linf-0.1:60", "threat=linf:0.1,corruption:3", "suite=quick-1"],
+        "the mean score by class is the accuracy",
+    ),
     "mean score of classes": (["fail-under=mean:3"], "the mean score by class is the accuracy"),
     "a recipe for classes": (
         ["train=mart", "model=zoo:mlp", "data=npz:values.npz", "criterion=within:3", LINF],

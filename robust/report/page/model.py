@@ -15,6 +15,7 @@ from robust.report.board import Board, Row, percent
 from robust.report.draws import describe_undecided
 from robust.report.lines import Line, lines
 from robust.report.page import bracket
+from robust.report.page.corrupted import by_corruption
 from robust.report.page.curves import Curve, chart
 from robust.report.page.groups import by_class, by_group
 from robust.report.page.images import gallery_section
@@ -78,6 +79,7 @@ def _row(board: Board, row: Row, gallery: Gallery | None, first: Record, up: str
             "div", _attacks(lines(board, row)[len(record.attacks) == 1 :]), by_class(record), class_="wide", tabindex=0
         ),
         by_group(record),
+        by_corruption(record),
         _moved(record),
         _reasons(record),
         gallery_section(gallery, record.threat, record.provenance.get("layout")),

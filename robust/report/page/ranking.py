@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from robust.records.curve import describe_radius
 from robust.records.store import PAGES
 from robust.report.board import Board, Row
+from robust.report.corrupted import mean_cell
 from robust.report.page import bracket
 from robust.report.page.layout import MAX_ROWS, Layout, further_links, slice_of
 from robust.report.page.marks import family, legend, number_families
@@ -142,6 +143,7 @@ def _line(board: Board, row: Row, address: str) -> Html:
         *figures,
         *[tag("td", spread_cell(row))] * board.folded,
         *[tag("td", worst_cell(row))] * board.classed,
+        *[tag("td", mean_cell(row.record))] * board.corrupted,
         *(tag("td", cell) for cell in mean_cells(board, row)),
         *[_median(row)] * board.curved,
         *[_certified_median(row)] * board.proved,
