@@ -1,5 +1,7 @@
 """Models whose answers are random: whether they are, and what forms the deployed answer of them."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +12,7 @@ from robust.attacks.engine import eval_mode
 from robust.device import device_of
 
 MAX_NOISE = 1e-3  # of the answers' range: kernels that add in another order differ by far less
-SEEDS = (0, 0, 1, 2)  # of the answers to a few inputs: the same twice, and others
+SEEDS = (0, 0, 1, 2, 3, 4, 5, 6)  # of the answers to a few inputs: the same twice, and others
 
 
 def add_draws(module: nn.Module, draws: str, labels: LabelKind) -> nn.Module:
@@ -40,20 +42,22 @@ def count_draws(module: nn.Module) -> int:
     return module.draws.n if isinstance(module, Drawn) else 1
 
 
-def is_random(module: nn.Module, x: Tensor) -> bool:
-    """Whether the answers to x, a few inputs (n, *shape), are drawn: the seed of torch decides which they are.
+def compare_answers(module: nn.Module, x: Tensor) -> Literal["same", "drawn", "changing"]:
+    """Tell whether the answers to x, a few inputs (n, *shape), are always the same, or drawn, or change otherwise.
 
-    False for a model that fails, and for one whose answers change without it: what it counts or keeps may be the cause.
+    Drawn: torch's seed decides which they are. If they change without it, what the model counts or keeps may be the
+    cause. A model that fails is "same"; `check_model` says why it fails.
     """
     x = x.to(device_of(module))
     try:
-        answers = [_ask(module, x, seed) for seed in SEEDS]
-        first, again, *others = answers
+        first, again, *others = (_ask(module, x, seed) for seed in SEEDS)
         size = MAX_NOISE * float(first.max() - first.min())
-        change = max(float((other - first).abs().max()) for other in others)
-        return bool(first.isfinite().all()) and float((again - first).abs().max()) <= size < change
-    except Exception:  # a user's code may raise anything; `check_model` says what
-        return False
+        repeated, change = (max(float((one - first).abs().max()) for one in some) for some in ([again], others))
+    except Exception:  # a user's code may raise anything
+        return "same"
+    if not max(repeated, change) > size:  # also NaN
+        return "same"
+    return "drawn" if repeated <= size else "changing"
 
 
 def _ask(module: nn.Module, x: Tensor, seed: int) -> Tensor:

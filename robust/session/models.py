@@ -18,7 +18,7 @@ from robust.attacks.threats.union import Union
 from robust.device import device_of
 from robust.distributed.ranks import Ranks
 from robust.evaluation.measure import check_model
-from robust.models.answering import add_draws, describe_draws, draws_of, is_random
+from robust.models.answering import add_draws, compare_answers, describe_draws, draws_of
 from robust.models.early import check_early
 from robust.models.format import Terms
 from robust.models.load import Build, Builder, Subject, get_builder, load, make_subject, place
@@ -103,13 +103,17 @@ class Models:
     def _add_draws(self, variant: Variant, subject: Subject) -> Subject:
         """Return a model that answers at random with how its deployed answer is formed; all others as they are.
 
-        Without --robust-draws a model is random if the seed decides what it answers; one without a gradient, whose
-        queries may cost, is not tried.
+        It is random if the seed decides what it answers; one whose answers change otherwise, or that only answers, so
+        that every query may cost, only if --robust-draws says so.
         """
         module, draws = subject.module, self._settings.draws
-        if draws is None and not only_answers(module):
-            draws = ONE * is_random(place(module, self.device), self._data.probe)
-        if not draws:
+        if not only_answers(module):
+            kind = compare_answers(place(module, self.device), self._data.probe)
+            if kind == "same" and draws:
+                note = f"its answers are always the same, so that --robust-draws={draws} does not concern it"
+                return replace(subject, notes=(*subject.notes, note))
+            draws = {"same": None, "drawn": draws or ONE, "changing": draws}[kind]
+        if draws is None:
             return subject
         if refusal := self._refuse_random():
             raise ValueError(refusal)

@@ -73,8 +73,11 @@ def test_it_has_a_row_in_every_form_without_being_asked_for(pytester, folder):
 
 
 def test_a_model_that_is_not_random_is_what_it_was(pytester, folder):
-    pytester.runpytest_inprocess("--robust-model=net.py:make", *FEW).assert_outcomes(passed=4)
+    result = pytester.runpytest_inprocess("--robust-model=net.py:make", *FEW, "--robust-draws=mean:3")
 
+    result.assert_outcomes(passed=4)
+    line = "loaded net.py:make: its answers are always the same, so that --robust-draws=mean:3 does not concern it"
+    result.stdout.fnmatch_lines([line])
     (record,) = rows(folder).values()
     assert (record.draws, record.undecided) == ("", (0, 0))
     assert "draws" not in record.identity
