@@ -23,6 +23,7 @@ NOT_RUN = {
     "records.md": 1,
     "scale.md": 3,
     "several-inputs.md": 1,
+    "spatial.md": 1,
     "tables.md": 3,
     "tutorial.md": 1,
     "train.md": 1,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from robust.attacks.engine import AnyAttack, rounds_of
 from robust.attacks.factory import make
+from robust.attacks.threats.transform import transforms
 from robust.flags import Flags
 from robust.models.answering import draws_of
 from robust.models.twinned import is_twinned
@@ -32,6 +33,15 @@ def require_free(probe: AttackProbe) -> None:
     """Raise NotApplicableError if the user's attack keeps features fixed: the attacks of checks would move these."""
     if probe.fixed:
         raise NotApplicableError(f"the row's attack leaves {probe.fixed} features as they are")
+
+
+def require_untransformed(probe: AttackProbe) -> None:
+    """Raise NotApplicableError where inputs are transformed: there the loss has many maxima, of honest models, too.
+
+    So a step to the end of the range may find what many small ones pass by (1712.02779).
+    """
+    if transforms(probe.threat):
+        raise NotApplicableError("the loss has many maxima where inputs are transformed (1712.02779)")
 
 
 def require_own_gradient(probe: AttackProbe) -> None:

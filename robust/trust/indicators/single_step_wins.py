@@ -9,6 +9,7 @@ from robust.trust.indicators._shared import (
     require_deterministic,
     require_free,
     require_robust,
+    require_untransformed,
 )
 from robust.trust.pass_share import GRADIENT_PASSES
 from robust.trust.significance import is_significant
@@ -26,6 +27,7 @@ def single_step_wins(probe: AttackProbe) -> Finding | None:
     require_robust(probe)
     require_free(probe)
     require_deterministic(probe)
+    require_untransformed(probe)
     probe = probe.take_few(MAX_SAMPLES)
     attacks, missed = choose_iterated(probe), probe.measure("fgsm", probe.correct).adversarial
     for attack in attacks:
