@@ -1,4 +1,4 @@
-"""Turning, moving and zooming a picture: "spatial:rotate=30:translate=3", "spatial:rotate=10:padding=border"."""
+"""Turning, moving and zooming an image: "spatial:rotate=30:translate=3", "spatial:rotate=10:padding=border"."""
 
 import re
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ PADDINGS = ("zeros", "border", "reflect")
 INTERPOLATIONS = ("bilinear", "nearest")
 KEYS = ("rotate", "translate", "scale", "padding", "interpolation")
 NUMBER = r"\+?(\d{1,6}(\.\d{1,9})?|\.\d{1,9})"
-ROTATE = "degrees, up to 180: the picture turns by at most so many, either way"
-TRANSLATE = "pixels, as 3, or per cent of the picture's height and width, as 10%: how far it moves, along each axis"
+ROTATE = "degrees, up to 180: the image turns by at most so many, either way"
+TRANSLATE = "pixels, as 3, or per cent of the image's height and width, as 10%: how far it moves, along each axis"
 SCALE = "a factor above 1, up to 4, as 1.2: how many times it is enlarged at most, or made smaller"
 PADDING = "what stands where no pixel was: zeros (the default), border or reflect"
 INTERPOLATION = "what stands between pixels: bilinear (the default) or nearest"
 
 
 class Limits(NamedTuple):
-    """How far a picture may be transformed, and how."""
+    """How far an image may be transformed, and how."""
 
     rotate: Fraction = Fraction(0)  # degrees
     translate: Fraction = Fraction(0)  # pixels, or a share of each side
@@ -119,14 +119,14 @@ def _explain(text: str) -> str:
     ]
     *others, last = filter(None, parts)
     done = f"{', '.join(others)} and {last}" if others else last
-    outside = {"zeros": "has the value 0", "border": "repeats the border", "reflect": "is the picture reflected"}
+    outside = {"zeros": "has the value 0", "border": "repeats the border", "reflect": "is the image reflected"}
     between = "values between pixels are interpolated" if limits.interpolation == "bilinear" else "pixels are copied"
     together = ", all at once" * bool(others)
-    return f"A picture may be {done}{together}; what comes in from outside {outside[limits.padding]}, and {between}."
+    return f"An image may be {done}{together}; what comes in from outside {outside[limits.padding]}, and {between}."
 
 
 def _tell(theta: Sequence[float]) -> str:
-    """Return how a picture was transformed: "turned 12.5° left, moved 1.2 px right and 0.5 px up"."""
+    """Return how an image was transformed: "turned 12.5° left, moved 1.2 px right and 0.5 px up"."""
     angle, right, down, enlarged = (float(f"{number:.3g}") for number in theta)
     ways = [f"{abs(right):g} px {'right' if right > 0 else 'left'}" * bool(right)]
     ways += [f"{abs(down):g} px {'down' if down > 0 else 'up'}" * bool(down)]
@@ -142,7 +142,7 @@ def _tell(theta: Sequence[float]) -> str:
 TURNS = Family(
     SPATIAL,
     "spatial:rotate=A:translate=T:scale=S:padding=P:interpolation=I",
-    "a picture is turned, moved or enlarged: spatial:rotate=30:translate=3",
+    "an image is turned, moved or enlarged: spatial:rotate=30:translate=3",
     (("A", ROTATE), ("T", TRANSLATE), ("S", SCALE), ("P", PADDING), ("I", INTERPOLATION)),
     _canonical,
     explain=_explain,

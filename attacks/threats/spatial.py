@@ -1,7 +1,7 @@
-"""Pictures that are turned, moved and enlarged: `spatial:rotate=A:translate=T:scale=S` (Engstrom et al., 1712.02779).
+"""Images that are turned, moved and enlarged: `spatial:rotate=A:translate=T:scale=S` (Engstrom et al., 1712.02779).
 
 Shapes: x is (N, channels, height, width). theta is (N, 4): the angle in degrees, counter-clockwise as seen; how far the
-picture goes to the right and down, in pixels; and how many times it is enlarged, about its centre, before that.
+image goes to the right and down, in pixels; and how many times it is enlarged, about its centre, before that.
 """
 
 import math
@@ -21,7 +21,7 @@ PADDING = {"zeros": "zeros", "border": "border", "reflect": "reflection"}
 
 @dataclass(frozen=True)
 class SpatialThreat(Transform):
-    """The pictures turned by an angle, moved along each axis and enlarged, each within its limit."""
+    """The images turned by an angle, moved along each axis and enlarged, each within its limit."""
 
     limits: Limits
     lo: float = 0.0
@@ -30,7 +30,7 @@ class SpatialThreat(Transform):
 
     @classmethod
     def parse(cls, text: str, lo: float = 0.0, hi: float = 1.0) -> "SpatialThreat":
-        """Read "spatial:rotate=30:translate=3" for pictures in [lo, hi]; raise ValueError, in one line, for others."""
+        """Read "spatial:rotate=30:translate=3" for images in [lo, hi]; raise ValueError, in one line, for others."""
         return cls(parse_spatial(text), lo, hi)
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class SpatialThreat(Transform):
         return sum(self.moves)
 
     def reach(self, shape: tuple[int, ...]) -> tuple[float, float, float]:
-        """Return the largest (angle, way to the right, way down) for pictures of a shape, (channels, height, width)."""
+        """Return the largest (angle, way to the right, way down) for images of a shape, (channels, height, width)."""
         height, width = shape[-2:]
         way = float(self.limits.translate)
         right, down = (way * width, way * height) if self.limits.percent else (way, way)
@@ -77,19 +77,19 @@ class SpatialThreat(Transform):
         return points[torch.randperm(len(points), generator=torch.Generator().manual_seed(0))][:most]
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raise ValueError, in one line, unless inputs are pictures, (channels, height, width)."""
+        """Raise ValueError, in one line, unless inputs are images, (channels, height, width)."""
         if len(shape) != 3:
-            raise ValueError(f"{self} is for pictures of shape (channels, height, width), an input has {[*shape]}")
+            raise ValueError(f"{self} is for images of shape (channels, height, width), an input has {[*shape]}")
         sides = zip(("wide", "high"), self.reach(shape)[1:], (shape[2], shape[1]), strict=True)
         for name, way, side in sides:
             if way > side:
-                raise ValueError(f"{self} moves a picture by up to {way:g} pixels, and it is {side} {name}")
+                raise ValueError(f"{self} moves an image by up to {way:g} pixels, and it is {side} {name}")
 
     def apply(self, x: Tensor, theta: Tensor) -> Tensor:
-        """Return the pictures as theta says, (n, channels, height, width), in the type of x.
+        """Return the images as theta says, (n, channels, height, width), in the type of x.
 
         Where and between which pixels is computed in float64: in float32 the result would be off by 1e-4 in a large
-        picture.
+        image.
         """
         exact = torch.float32 if x.device.type == "mps" else torch.float64  # Apple's GPUs know no float64
         fill = min(max(0.0, self.lo), self.hi)

@@ -1,6 +1,6 @@
 """Attacks on a model that passes no gradient: queries in place of the attacks that follow a gradient.
 
-Of a quantised model for every threat model; of a black box under a table, a patch, pixels or turns of a picture, whose
+Of a quantised model for every threat model; of a black box under a table, a patch, pixels or turns of an image, whose
 suites search by queries.
 """
 
@@ -19,14 +19,14 @@ SQUARE, NOISE = Stage("square", ("linf", "l2")), Stage("noise")
 SEARCH = Stage("search", (PRODUCT,))  # of several inputs, in place of square
 PATCH_RS = Stage("patch-rs", (PATCH,))  # of a patch, likewise
 SPARSE = Stage("sparse-rs", (PIXELS,))  # of pixels, likewise
-GRID = Stage("grid", (SPATIAL,))  # of turned pictures, likewise
+GRID = Stage("grid", (SPATIAL,))  # of turned images, likewise
 SEARCHED = (FEATURES, PATCH, PIXELS, SPATIAL)  # families of which a suite may leave out what follows a gradient
 
 
 def replace_attack(attack: str, attacks: tuple[str, ...], threat: str) -> str:
     """Return what is run in place of one of the run's attacks: square for the last that needs a gradient, else noise.
 
-    Of several inputs it is search, of a patch patch-rs, of pixels sparse-rs, of turned pictures grid. Square does not
+    Of several inputs it is search, of a patch patch-rs, of pixels sparse-rs, of turned images grid. Square does not
     search an l1 ball; there it refuses, as for a black box.
     """
     if not follows_gradient(attack):

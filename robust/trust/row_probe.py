@@ -86,7 +86,7 @@ class RowProbe:
         """Return the threat model; NotApplicableError if it is a union of several, or no ball."""
         if not isinstance(self.threat, LpThreat):
             raise NotApplicableError(
-                "the threat model is a union, or no ball: a patch, pixels, turns of a picture, a table, several inputs"
+                "the threat model is a union, or no ball: a patch, pixels, turns of an image, a table, several inputs"
             )
         return self.threat
 

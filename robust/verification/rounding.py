@@ -57,7 +57,7 @@ def round_to_levels(candidates: Candidates, levels: int) -> tuple[NDArray[np.flo
             contained = ball.contains(flatten(x_adv[rows]) - flatten(x[rows]))
             rounded[contained] = _round_in_ball(d[contained], ball, step)
             small[rows] |= contained & ball.contains(rounded * step)
-        for text in filter(is_transform, candidates.threat.split("+")):  # a picture that was made, as it is stored
+        for text in filter(is_transform, candidates.threat.split("+")):  # an image that was made, as it is stored
             made = check_transform(text, candidates, rows, np.asarray(x[rows]))
             rounded[made], small[rows] = np.rint(d[made]), small[rows] | made
         if patches:  # any value will do, and what is equal to the clean one stays so

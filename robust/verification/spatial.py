@@ -1,6 +1,6 @@
-"""Turned, moved and enlarged pictures made again: by scipy's map_coordinates, from the text of the threat model.
+"""Turned, moved and enlarged images made again: by scipy's map_coordinates, from the text of the threat model.
 
-Nothing here is shared with the attacks. A theta is the angle in degrees, counter-clockwise as seen; how far the picture
+Nothing here is shared with the attacks. A theta is the angle in degrees, counter-clockwise as seen; how far the image
 goes to the right and down, in pixels; and how many times it is enlarged before that.
 """
 
@@ -41,7 +41,7 @@ def read_word(text: str) -> Word:
     family, *pieces = text.split(":")
     matches = [WORD.fullmatch(piece) for piece in pieces]
     if family != "spatial" or not all(matches):
-        raise ValueError(f"a threat model of pictures, with a word that is none: {text!r}")
+        raise ValueError(f"a threat model of images, with a word that is none: {text!r}")
     given = {match[1]: match[2] for match in matches if match}
     way, padding = given.get("translate", "0"), given.get("padding", "zeros")
     is_share = way.endswith("%")
@@ -51,7 +51,7 @@ def read_word(text: str) -> Word:
 
 
 def within_limits(text: str, theta: NDArray[Any], shape: tuple[int, ...]) -> Flags:
-    """Whether each theta, (n, 4), is within the limits for pictures of a shape, (channels, height, width): (n,)."""
+    """Whether each theta, (n, 4), is within the limits for images of a shape, (channels, height, width): (n,)."""
     word, (height, width) = read_word(text), shape[-2:]
     sides = (width, height) if word.is_share else (1, 1)
     most = np.array([word.angle, word.way * sides[0], word.way * sides[1]]) * (1 + ROUNDING)
@@ -62,7 +62,7 @@ def within_limits(text: str, theta: NDArray[Any], shape: tuple[int, ...]) -> Fla
 
 
 def make_again(text: str, x: NDArray[Any], theta: NDArray[Any], bounds: tuple[float, float]) -> list[Floats]:
-    """Return the pictures x, (n, channels, height, width), as theta says: one array, or all that rounding may make."""
+    """Return the images x, (n, channels, height, width), as theta says: one array, or all that rounding may make."""
     word, fill = read_word(text), min(max(0.0, bounds[0]), bounds[1])
     places = [_find_place(row, x.shape[-2], x.shape[-1]) for row in theta.astype(np.float64)]
     shifts = [(a, b) for a in (-TIE, TIE) for b in (-TIE, TIE)] if word.nearest else [(0.0, 0.0)]
@@ -72,13 +72,13 @@ def make_again(text: str, x: NDArray[Any], theta: NDArray[Any], bounds: tuple[fl
 def find_difference(text: str, x_adv: NDArray[Any], x: NDArray[Any], theta: NDArray[Any], bounds: Any) -> Floats:
     """Return how far each x_adv is from x as theta transforms it, in the value that differs most, (n,)."""
     made = make_again(text, x, theta, bounds)
-    nearest: Floats = np.min([np.abs(x_adv.astype(np.float64) - picture) for picture in made], 0)
+    nearest: Floats = np.min([np.abs(x_adv.astype(np.float64) - image) for image in made], 0)
     largest: Floats = nearest.reshape(len(x), -1).max(1)
     return largest
 
 
 def _find_place(theta: Floats, height: int, width: int) -> Floats:
-    """Return the row and the column of the clean picture that each pixel shows, (2, height, width)."""
+    """Return the row and the column of the clean image that each pixel shows, (2, height, width)."""
     angle, right, down, enlarged = theta
     turn = np.deg2rad(angle)
     middle = np.array([(height - 1) / 2, (width - 1) / 2])
@@ -89,7 +89,7 @@ def _find_place(theta: Floats, height: int, width: int) -> Floats:
 
 
 def _take(x: NDArray[Any], place: Floats, word: Word, fill: float, shift: tuple[float, float]) -> Floats:
-    """Return a picture, (channels, height, width), with the values at these places of it."""
+    """Return an image, (channels, height, width), with the values at these places of it."""
     shifted = place + np.array(shift)[:, None, None]
     order: Literal[0, 1] = 0 if word.nearest else 1
     channels = [

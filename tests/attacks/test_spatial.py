@@ -1,4 +1,4 @@
-"""Pictures that are turned, moved and enlarged: the words, T(x, theta), and what attacks find in a cube of theta."""
+"""Images that are turned, moved and enlarged: the words, T(x, theta), and what attacks find in a cube of theta."""
 
 import math
 from dataclasses import replace
@@ -23,14 +23,14 @@ def theta(*rows):
 
 
 def pixel(row, column, size=5):
-    """Return a picture with one bright pixel."""
+    """Return an image with one bright pixel."""
     x = torch.zeros(1, 1, size, size)
     x[0, 0, row, column] = 1
     return x
 
 
 def linear(x):
-    """Answer 1 where the right half of a picture is brighter than the left."""
+    """Answer 1 where the right half of an image is brighter than the left."""
     half = x.shape[-1] // 2
     gain = x[..., -half:].flatten(1).sum(1) - x[..., :half].flatten(1).sum(1)
     return torch.stack([-gain, gain], 1)
@@ -86,7 +86,7 @@ def test_wrong_words_are_refused_in_one_line(text, says):
 
 
 def test_theta_means_what_it_says():
-    """A pixel right of the middle goes up when the picture turns by 90 degrees, counter-clockwise as seen."""
+    """A pixel right of the middle goes up when the image turns by 90 degrees, counter-clockwise as seen."""
     right = pixel(2, 3)
 
     assert torch.allclose(TURN.apply(right, theta([90, 0, 0, 1])), pixel(1, 2), atol=1e-6)
@@ -231,7 +231,7 @@ def test_the_batch_does_not_matter():
         assert torch.allclose(torch.cat([part.theta for part in parts]), whole.theta, equal_nan=True)
 
 
-def test_a_surrogate_sees_pictures_too():
+def test_a_surrogate_sees_images_too():
     x = torch.rand(10, 1, 8, 8)
     y = linear(x).argmax(1)
     shapes = []
@@ -245,7 +245,7 @@ def test_a_surrogate_sees_pictures_too():
     assert assail(linear, Restarts(make("pgd:steps=2"), 2), x, y, TURN).adversarial.any()
 
 
-def test_training_gets_pictures_at_the_worst_of_the_draws():
+def test_training_gets_images_at_the_worst_of_the_draws():
     x = torch.rand(10, 1, 8, 8)
     y = linear(x).argmax(1)
     task = start(linear, x, y, TURN, Rng.of(0, torch.arange(10)))
@@ -260,10 +260,10 @@ def test_training_gets_pictures_at_the_worst_of_the_draws():
 
 def test_shapes_and_criteria_that_it_is_not_for():
     y = torch.zeros(2, dtype=torch.int64)
-    with pytest.raises(ValueError, match=r"is for pictures of shape \(channels, height, width\), an input has \[5\]"):
+    with pytest.raises(ValueError, match=r"is for images of shape \(channels, height, width\), an input has \[5\]"):
         assail(lambda x: -x, make("grid"), torch.arange(10.0).view(2, 5) / 10, y, TURN)
     far = SpatialThreat.parse("spatial:translate=9")
-    with pytest.raises(ValueError, match="moves a picture by up to 9 pixels, and it is 8 wide"):
+    with pytest.raises(ValueError, match="moves an image by up to 9 pixels, and it is 8 wide"):
         assail(linear, make("grid"), torch.ones(2, 1, 8, 8), y, far)
     with pytest.raises(ValueError, match="grid is for spatial, the threat is linf"):
         assail(linear, make("grid"), torch.rand(2, 1, 8, 8), y, LpThreat.parse("linf:0.1"))

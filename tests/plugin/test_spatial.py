@@ -1,4 +1,4 @@
-"""Turned pictures through the plugin: a linear model, whose figure a grid of angles tells, from option to page."""
+"""Turned images through the plugin: a linear model, whose figure a grid of angles tells, from option to page."""
 
 import base64
 import json
@@ -54,8 +54,8 @@ TURN = "spatial:rotate=40"
 
 
 @pytest.fixture
-def pictures(pytester, monkeypatch):
-    """A folder with pictures and a linear model, and a run of them."""
+def images(pytester, monkeypatch):
+    """A folder with images and a linear model, and a run of them."""
     (pytester.path / "pics.py").write_text(SOURCE)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -69,7 +69,7 @@ def pictures(pytester, monkeypatch):
 
 
 def enumerate_angles(most, steps):
-    """Return which of the pictures no turn by one of so many angles breaks."""
+    """Return which of the images no turn by one of so many angles breaks."""
     space = {}
     exec(SOURCE, space)
     x, y = space["load"]("test")
@@ -80,12 +80,12 @@ def enumerate_angles(most, steps):
     return robust
 
 
-def test_turns_go_from_the_option_to_a_row_that_can_be_verified(pictures, monkeypatch, capsys):
+def test_turns_go_from_the_option_to_a_row_that_can_be_verified(images, monkeypatch, capsys):
     floor = f"--robust-fail-under={TURN}:20"
-    result = pictures("--robust-suite=standard-1", floor, "-k", "not trust")
+    result = images("--robust-suite=standard-1", floor, "-k", "not trust")
     result.assert_outcomes(passed=3, deselected=1)
-    pictures("--robust-suite=standard-1", floor).assert_outcomes(passed=4)
-    (record,) = records(pictures.folder / "leaderboard").values()
+    images("--robust-suite=standard-1", floor).assert_outcomes(passed=4)
+    (record,) = records(images.folder / "leaderboard").values()
 
     oracle = enumerate_angles(40, 775)
     assert record.threat == TURN
@@ -98,15 +98,15 @@ def test_turns_go_from_the_option_to_a_row_that_can_be_verified(pictures, monkey
     assert np.nanmax(np.abs(theta[:, 0])) <= 40
     assert (theta[~record.robust, 1:3] == 0).all()
     assert record.provenance["verified"]
-    page = (pictures.folder / "leaderboard" / "index.html").read_text()
-    assert "A picture may be turned by up to 40 degrees, either way; what comes in from outside has the value 0" in page
+    page = (images.folder / "leaderboard" / "index.html").read_text()
+    assert "An image may be turned by up to 40 degrees, either way; what comes in from outside has the value 0" in page
     assert ", turned " in page
-    assert "A picture may be turned" in (pictures.folder / "leaderboard" / "README.md").read_text()
+    assert "An image may be turned" in (images.folder / "leaderboard" / "README.md").read_text()
 
-    monkeypatch.chdir(pictures.folder)
+    monkeypatch.chdir(images.folder)
     words = ["pics", "--data=pics.py:load", "--model=pics.py:make"]
     assert main(["verify", *words]) == 0
-    (path,) = pictures.folder.glob("leaderboard/results/**/*.json")
+    (path,) = images.folder.glob("leaderboard/results/**/*.json")
     content = json.loads(path.read_text())
     column = content["attacks"][0]["columns"]["theta"]
     column["float32"] = turn_back(column["float32"])
@@ -122,10 +122,10 @@ def turn_back(text):
     return base64.b64encode(values.astype("<f4").tobytes()).decode()
 
 
-def test_a_union_with_a_ball_and_words_of_its_own(pictures):
+def test_a_union_with_a_ball_and_words_of_its_own(images):
     threat = "linf:0.01+spatial:rotate=40:padding=reflect:interpolation=nearest"
-    pictures("--robust-attack=noise:steps=20", threat=threat)
-    (record,) = records(pictures.folder / "leaderboard").values()
+    images("--robust-attack=noise:steps=20", threat=threat)
+    (record,) = records(images.folder / "leaderboard").values()
 
     theta = record.attacks[0].columns["theta"]
     turned = np.isfinite(theta).any(1)
@@ -136,16 +136,16 @@ def test_a_union_with_a_ball_and_words_of_its_own(pictures):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"data": "pics.py:rows"}, "is for pictures of shape (channels, height, width), an input has [64]"),
-        ({"threat": "spatial:translate=9"}, "moves a picture by up to 9 pixels, and it is 8 wide"),
+        ({"data": "pics.py:rows"}, "is for images of shape (channels, height, width), an input has [64]"),
+        ({"threat": "spatial:translate=9"}, "moves an image by up to 9 pixels, and it is 8 wide"),
         (
             {"data": "pics.py:maps:classes=2", "model": "pics.py:plain"},
             "spatial moves pixels, and maps of classes would have to move with them",
         ),
     ],
 )
-def test_what_it_is_not_for_is_one_line(pictures, options, says):
-    result = pictures("--robust-attack=grid", *["--robust-criterion=pixels:0.9"] * ("model" in options), **options)
+def test_what_it_is_not_for_is_one_line(images, options, says):
+    result = images("--robust-attack=grid", *["--robust-criterion=pixels:0.9"] * ("model" in options), **options)
 
     assert result.ret == 4
     (line,) = [line for line in result.errlines if line.startswith("ERROR")]

@@ -30,7 +30,7 @@ def test_of_pixels_sparse_rs_stands_in():
     assert [replace_attack(attack, ("fgsm", "pgd"), "l0:20") for attack in ("fgsm", "pgd")] == ["noise", "sparse-rs"]
 
 
-def test_of_turned_pictures_a_grid_stands_in():
+def test_of_turned_images_a_grid_stands_in():
     attacks = ("fgsm", "pgd")
     own = Suite("own", (Stage("pgd", ("spatial",)),))
 

@@ -25,7 +25,7 @@ SHAPES = [((1, 28, 28), (0.0, 1.0)), ((3, 32, 20), (-1.0, 1.0)), ((2, 1, 9), (0.
 
 
 def candidates(text, shape=(1, 28, 28), bounds=(0.0, 1.0)):
-    """Return pictures that an attack made, at the ends of the cube, its middle and inside, as candidates."""
+    """Return images that an attack made, at the ends of the cube, its middle and inside, as candidates."""
     threat = read_threat(text, *bounds)
     x = Rng.of(0, torch.arange(N)).uniform(torch.zeros(N, *shape)) * (bounds[1] - bounds[0]) + bounds[0]
     x = x.clamp(*bounds)
@@ -43,7 +43,7 @@ def limits(found):
 
 @pytest.mark.parametrize(("shape", "bounds"), SHAPES)
 @pytest.mark.parametrize("text", WORDS)
-def test_scipy_makes_the_same_pictures(text, shape, bounds):
+def test_scipy_makes_the_same_images(text, shape, bounds):
     if shape[1] == 1 and "translate=1.5" in text:
         text = text.replace("translate=1.5", "translate=1")
     assert limits(candidates(text, shape, bounds)) == [True] * N
@@ -83,7 +83,7 @@ def test_a_planted_fault_in_theta_is_found(fault):
         ("spatial:rotate=30:scale=1.4", "spatial:rotate=30:scale=1.5"),
     ],
 )
-def test_a_picture_of_another_threat_model_is_found(text, made_by):
+def test_a_image_of_another_threat_model_is_found(text, made_by):
     found = replace(candidates(made_by), threat=text)
 
     assert not all(limits(found)[:2])

@@ -19,7 +19,7 @@ from robust.train.search import search_under
 class PGDAT:
     """Cross-entropy on PGD's inputs; steps and stride as Rice, Wong and Kolter 2020 (2002.11569).
 
-    Where pictures are turned or moved, these are the worst of as many random draws (Engstrom et al. 2019, 1712.02779).
+    Where images are turned or moved, these are the worst of as many random draws (Engstrom et al. 2019, 1712.02779).
     """
 
     steps: int = 10

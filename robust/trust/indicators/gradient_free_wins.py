@@ -20,7 +20,7 @@ def gradient_free_wins(probe: AttackProbe) -> Finding | None:
     """Check that Square (1912.00049) finds nothing that gradient attacks missed (1902.06705, 2003.01690).
 
     Square finds more if the gradient is masked; for a table it is evolve, and for several inputs search.
-    NotApplicableError for l1, which Square does not support, for patches and pixels, and for turns of a picture.
+    NotApplicableError for l1, which Square does not support, for patches and pixels, and for turns of an image.
     """
     families = {part.norm for part in probe.threat.parts}
     if "l1" in families:
