@@ -50,6 +50,7 @@ def test_a_suite_keeps_its_name_and_the_stages_that_need_no_gradient():
         "grid:steps=150",
         "patch-rs:steps=300",
         "sparse-rs:steps=200",
+        "corruptions",
         "search",
         "patch-rs",
         "sparse-rs",
