@@ -168,6 +168,12 @@ def _add_compress(parser: argparse.ArgumentParser) -> None:
     add(
         "--prune", metavar="SHARE", help="this share of the weights, the smallest of all layers, becomes 0: 0.5 or 50%%"
     )
+    add(
+        "--form",
+        metavar="FORM",
+        help="onnx: a graph for onnxruntime, which quantises with --int8=dynamic; export: a program of torch.export, "
+        "with --int8=static quantised by torchao's pt2e; default: weights for the network's own code",
+    )
     add("--recipe", dest="train", metavar="RECIPE", help="train the pruned network on by it: trades:epochs=5")
     add(
         "--calibration",

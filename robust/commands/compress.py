@@ -18,6 +18,7 @@ from robust.commands.train import read as read_training
 from robust.data.dataset import Samples
 from robust.evaluation.measure import check_model
 from robust.models.compressed import CARD, Card, Float
+from robust.models.deployed import write_deployed
 from robust.models.format import Terms
 from robust.models.load import load, load_raw, make_subject
 from robust.models.normalize import NONE, add_normalization
@@ -54,7 +55,8 @@ def compress(order: CompressOrder, args: argparse.Namespace) -> Compressed:
         network = _prune(order, args, before, replace(terms, output=subject.output))
     x = torch.from_numpy(samples.x[:])
     x = add_normalization(nn.Identity(), order.normalize)(x)
-    after = pack(order.packing, network, x) if order.packing else network
+    content = write_deployed(order.form, network, order.packing, x) if order.form else b""
+    after = pack(order.packing, network, x) if order.packing and not order.form else network
     source = Float(
         model=order.spec.text,
         arch=order.arch,
@@ -65,7 +67,7 @@ def compress(order: CompressOrder, args: argparse.Namespace) -> Compressed:
         bytes=0,
     )
     calibrated = samples if order.packing.endswith("static") else None
-    return Compressed(before, network if order.packing else before, after, calibrated, source)
+    return Compressed(before, network if order.packing else before, after, content, calibrated, source)
 
 
 def _make_terms(order: CompressOrder, samples: Samples) -> Terms:
@@ -114,7 +116,7 @@ def _describe(order: CompressOrder, card: Card) -> str:
     words += [f"--robust-output={order.output}"] if order.output else []
     lines = [
         f"{order.spec.name}: {card.how}",
-        *([f"  layers:  {card.packed_layers} of {card.layers} are packed"] if card.packing else []),
+        *([f"  layers:  {card.packed_layers} of {card.layers} are packed"] if card.packing and not card.form else []),
         *(
             [f"  zeros:   {card.zeros:.1%} of the weights; a file that stores them densely is as large"]
             if card.prune

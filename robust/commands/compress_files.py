@@ -13,7 +13,7 @@ from torch import nn
 import robust
 from robust.commands.compress_order import CompressOrder
 from robust.data.dataset import Samples
-from robust.models.compressed import CARD, MADE_HERE, TWIN, WEIGHTS, Calibration, Card, Float, hash_file
+from robust.models.compressed import CARD, MADE_HERE, TWIN, Calibration, Card, Float, hash_file, name_weights
 from robust.models.packing import CONVOLUTIONS, LINEAR, quietly
 from robust.models.pruning import measure_zeros
 from robust.records.files import private, write
@@ -26,7 +26,8 @@ class Compressed:
 
     before: nn.Module  # the float network as it was loaded
     twin: nn.Module  # the float network whose weights were packed; of a network that was only pruned, `before`
-    after: nn.Module
+    after: nn.Module  # of a program the network that was written as one
+    content: bytes  # of the file of a program; empty if weights are stored
     calibration: Samples | None
     source: Float
 
@@ -34,8 +35,8 @@ class Compressed:
 def write_folder(order: CompressOrder, compressed: Compressed) -> Card:
     """Write the weights, the float twin and the card, and remember that this project has; return the card."""
     order.out.mkdir(parents=True, exist_ok=True)
-    name = WEIGHTS["" if order.packing else "pruned"]
-    content = _pack_file(compressed.after) if order.packing else _save(compressed.after)
+    name = name_weights(order.form, order.packing)
+    content = compressed.content or (_pack_file if order.packing else _save)(compressed.after)
     write(order.out / name, content)
     write(order.out / TWIN, _save(compressed.twin))
     samples = compressed.calibration
@@ -43,6 +44,7 @@ def write_folder(order: CompressOrder, compressed: Compressed) -> Card:
         schema=1,
         source=msgspec.structs.replace(compressed.source, bytes=len(_save(compressed.before))),
         packing=order.packing,
+        form=order.form,
         prune=order.prune,
         zeros=round(measure_zeros(compressed.twin if order.packing else compressed.after), 6),
         seed=order.seed,

@@ -10,6 +10,7 @@ from robust.attacks.registry import suggest
 from robust.commands.train import describe_option_error
 from robust.data.dataset import Dataset
 from robust.models.compressed import CARD
+from robust.models.deployed import HOLDS, refuse_form
 from robust.models.permissions import Permissions
 from robust.models.registry import PACKINGS
 from robust.models.spec import ModelSpec
@@ -43,6 +44,7 @@ class CompressOrder:
     data: str  # as the user wrote it
     dataset: Dataset
     packing: str  # "int8-static"; "" for none
+    form: str  # "onnx" or "export" for a program; "" for weights
     prune: float  # the share of the weights that become 0; 0 for none
     recipe: str  # by which the pruned network is trained on; "" for none
     calibration: int
@@ -67,6 +69,7 @@ def _read(args: argparse.Namespace, options: Options) -> CompressOrder:
     if not packing and not prune:
         kinds = " or ".join(f"--{name.replace('-', '=', 1)}" for name in PACKINGS.names())
         raise ValueError(f"nothing says what to do; say {kinds}, or --prune=0.5")
+    form = _read_form(args.form, packing)
     recipe = ""
     if args.train:
         with blame("train", args.train):
@@ -91,6 +94,7 @@ def _read(args: argparse.Namespace, options: Options) -> CompressOrder:
         data=args.data,
         dataset=dataset,
         packing=packing,
+        form=form,
         prune=prune,
         recipe=recipe,
         calibration=args.calibration,
@@ -114,6 +118,17 @@ def _read_packing(args: argparse.Namespace) -> str:
         if kind not in known:
             raise ValueError(f"unknown kind {suggest(kind, known)}")
     return f"{bits}-{kind}"
+
+
+def _read_form(text: str | None, packing: str) -> str:
+    """Return the form of a program; "" if weights are to be stored."""
+    if text is None:
+        return ""
+    with blame("form", text):
+        if text not in HOLDS:
+            raise ValueError(f"unknown form {suggest(text, HOLDS)}")
+        refuse_form(text, packing)
+    return text
 
 
 def _refuse_fp8() -> None:

@@ -16,7 +16,7 @@ from robust.models.permissions import SHA256
 
 CARD = "compressed.json"
 TWIN = "float.safetensors"  # the float network: with the weights that were packed, or of a pruned one those before
-WEIGHTS = {"": "weights.pt", "pruned": "weights.safetensors"}
+WEIGHTS = {"": "weights.pt", "pruned": "weights.safetensors", "onnx": "model.onnx", "export": "model.pt2"}
 MAX_CARD = 2**20  # bytes
 MADE_HERE = "compressed"  # the folder in .robust with a file for each card that was written here, named by its digest
 ROADS = ("own", "twin", "queries")
@@ -49,6 +49,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     schema: int
     source: Float
     packing: str  # "int8-static"; "" if no weights are packed
+    form: str  # "onnx" or "export" for a program; "" for weights
     prune: float  # the share of the weights that became 0; 0 if none were pruned
     zeros: float  # the share that is 0
     seed: int  # from which a factory that draws weights made them
@@ -64,13 +65,18 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def weights(self) -> str:
         """Return the name of the file of weights."""
-        return WEIGHTS["" if self.packing else "pruned"]
+        return name_weights(self.form, self.packing)
 
     @property
     def how(self) -> str:
         """Return what was done, in a few words: "prune=0.5, int8-static"."""
         parts = [f"prune={self.prune:g}"] * bool(self.prune) + [self.recipe] * bool(self.recipe)
-        return ", ".join([*parts, *[self.packing] * bool(self.packing)])
+        return ", ".join([*parts, *filter(None, [self.packing, self.form])])
+
+
+def name_weights(form: str, packing: str) -> str:
+    """Return the name of the file of weights, or of the program, in a folder."""
+    return WEIGHTS[form or ("" if packing else "pruned")]
 
 
 def read_card(folder: Path) -> Card:

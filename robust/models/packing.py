@@ -5,6 +5,7 @@ It returns a packed copy, and leaves the module as it is.
 """
 
 import copy
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,3 +66,14 @@ def quietly() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def silently() -> Iterator[None]:
+    """Keep back what the libraries log: advice on files of theirs, and kernels that are for other machines."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -28,7 +28,7 @@ def find_traits(module: nn.Module, x: Tensor) -> tuple[str, ...]:
 
     The module answers with logits. No notes are on one without packed parameters, or that does not take the inputs.
     """
-    if not is_packed(module):
+    if not (is_packed(module) or is_twinned(module) or is_queried(module)):
         return ()
     x = x.to(device_of(module))
     try:

@@ -13,7 +13,7 @@ NOT_RUN = {
     "action.md": 3,
     "baselines.md": 1,
     "ci.md": 1,
-    "compress.md": 4,
+    "compress.md": 5,
     "corruptions.md": 1,
     "curve.md": 1,
     "fixtures.md": 6,

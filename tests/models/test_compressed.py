@@ -6,6 +6,7 @@ import re
 import warnings
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,8 +15,11 @@ from robust.attacks.engine import assail
 from robust.attacks.threats.threat import read_threat
 from robust.attacks.zoo.pgd import PGD
 from robust.cli import main
+from robust.data.dataset import Samples
+from robust.evaluation.measure import measure_clean
 from robust.models.compressed import CARD, TWIN, hash_file, list_made_here, read_card
 from robust.models.format import Terms
+from robust.models.formats.compressed import TOLD
 from robust.models.load import load
 from robust.models.packing import pack, quietly
 from robust.models.packings._weights import PackedConvolution
@@ -315,3 +319,63 @@ def test_another_normalisation_than_the_packing_saw_is_refused(folder):
     with pytest.raises(ValueError, match="say the same, as --robust-normalize=0"):
         read(path)
     assert is_twinned(read(path, normalize="0.5/0.25").module)
+
+
+@pytest.mark.parametrize(
+    ("args", "road"),
+    [
+        (("--int8=dynamic", "--form=onnx"), "twin"),
+        (("--prune=0.5", "--form=onnx"), "twin"),
+        (("--int8=static", "--form=export"), "twin"),
+        (("--int8=weights", "--form=export"), "own"),
+        (("--prune=0.5", "--form=export"), "own"),
+    ],
+    ids=" ".join,
+)
+def test_a_deployed_form_is_attacked_as_it_answers(folder, args, road):
+    needs_torchao(args[0].removeprefix("--").replace("=", "-") if args[0] != "--int8=static" else "graph-weights")
+    path = folder(*args)
+    subject, again = read(path), read(path)
+    net, leaf = read(path, "twin").module.forward, X.clone().requires_grad_()
+
+    assert is_twinned(subject.module) == (road == "twin")
+    assert f"through {TOLD[road]}" in subject.notes[1]
+    assert subject.weights == again.weights
+    answer = subject.module(leaf)
+    (grad,) = torch.autograd.grad(answer[:, 0].sum(), leaf)
+    assert grad.abs().sum() > 0
+    with torch.no_grad():
+        assert subject.module(X).equal(answer.detach())
+        with quietly():  # torch's own, of a program that is copied
+            copied = copy.deepcopy(subject.module)
+        assert (copied(X[:1]) - subject.module(X[:1])).abs().max() < 1e-6
+        assert (subject.module(X) - net.twin(X)).abs().max() < (0.2 if "--prune=0.5" in args else 0.05)
+
+
+def test_a_program_of_a_stranger_is_not_run(folder):
+    path = folder("--prune=0.5", "--form=export", model="zoo:cnn")
+
+    with pytest.raises(ValueError, match=r"holds a torch.export program, code that would be run"):
+        read(path, permissions=Permissions(has_options=True))
+
+
+def test_a_graph_of_a_stranger_is_data(folder):
+    path = folder("--int8=dynamic", "--form=onnx", model="zoo:cnn")
+
+    assert is_twinned(read(path, permissions=Permissions()).module)
+
+
+class Ties(nn.Module):
+    """A stand-in for int8: logits in whole steps, so that classes 1 and 2 tie; of these argmax names the first."""
+
+    def forward(self, x):
+        return torch.tensor([0.0, 1.0, 1.0]).expand(len(x), 3).clone()
+
+
+def test_a_tie_goes_as_the_deployed_argmax_goes():
+    module = follow_twin(Ties(), nn.Sequential(nn.Flatten(), nn.Linear(64, 3)))
+    samples = Samples(X[:2].numpy(), np.array([1, 2]), np.arange(2))
+
+    assert measure_clean(module, samples).correct.tolist() == [True, False]
+    found = assail(module, PGD(2), X[:1], torch.tensor([1]), read_threat("linf:0.1"))
+    assert not found.adversarial.any()

@@ -11,10 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from robust.attacks.files import read_content
 from robust.attacks.text import brief, first_line
 from robust.models.checkpoint import fit_weights, read_weights
 from robust.models.compressed import CARD, TWIN, Card, read_card
+from robust.models.deployed import OnnxNetwork, refuse_form, register_operators
 from robust.models.format import Loaded, Source, Terms, model_format
+from robust.models.formats.exported import read as read_program
 from robust.models.load import build_raw
 from robust.models.normalize import NONE
 from robust.models.packing import pack, quietly
@@ -42,6 +45,8 @@ def read(source: Source, terms: Terms) -> Loaded:
     """
     card = read_card(source.path)
     _check_terms(card, terms)
+    if card.form:
+        refuse_form(card.form, card.packing)
     twin = _build_float(card, source.path, terms)
     x = terms.inputs[:2] if terms.inputs is not None else torch.zeros(2, *terms.shape)
     try:
@@ -79,14 +84,20 @@ def _build_float(card: Card, folder: Path, terms: Terms) -> nn.Module:
     if spec.answers or spec.members:
         raise ValueError(f"was made from {made_by}, which is no network")
     code = spec.factory is not None and spec.library not in LIBRARIES
-    if code and not terms.permissions.allows_code(folder / CARD):
-        fault = f"was made from {made_by}, code that would be run, and not by robust compress in this project"
+    if (code or card.form == "export") and not terms.permissions.allows_code(folder / CARD):
+        what = "holds a torch.export program" if card.form == "export" else f"was made from {made_by}"
+        fault = f"{what}, code that would be run, and not by robust compress in this project"
         raise ValueError("; ".join([fault, *terms.permissions.suggest_options(folder / CARD)]))
     return build_raw(spec, None, below, terms)
 
 
 def _fill(card: Card, folder: Path, twin: nn.Module, x: Tensor) -> nn.Module:
     """Return the compressed network: a copy of the twin in the form of the card, with the folder's weights."""
+    if card.form == "onnx":
+        return OnnxNetwork(read_content(folder / card.weights))
+    if card.form == "export":
+        register_operators(card.packing)
+        return _load_program(folder / card.weights)
     if not card.packing:
         network = copy.deepcopy(twin)
         fit_weights(network, read_weights(folder / card.weights))
@@ -99,6 +110,13 @@ def _fill(card: Card, folder: Path, twin: nn.Module, x: Tensor) -> nn.Module:
             raise ValueError(f"{card.weights} holds more than weights: {brief(first_line(error))}") from None
         network.load_state_dict(state, assign=True)
     return network
+
+
+def _load_program(path: Path) -> nn.Module:
+    """Return a program of torch.export, which can run code: the card must be permitted to."""
+    content = read_program(Source.of(path), Terms()).content
+    assert isinstance(content, nn.Module)
+    return content
 
 
 def _choose_road(network: nn.Module, x: Tensor, wanted: str) -> str:

@@ -3,15 +3,12 @@
 They compute with floats, so the gradient of the packed network reaches its inputs.
 """
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from robust.models.packing import CONVOLUTIONS, LINEAR, swap_layers
+from robust.models.packing import CONVOLUTIONS, LINEAR, silently, swap_layers
 from robust.user_code import is_installed
 
 TINY = 1e-12  # the least largest weight of a channel: a channel of zeros has a scale, too
@@ -52,21 +49,10 @@ def pack_weights(module: nn.Module, dtype: torch.dtype, largest: float, config: 
     return swap_layers(module, (*LINEAR, *CONVOLUTIONS), make)
 
 
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep back what torchao logs as it is imported: which of its kernels are for other machines."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
-
-
 def _pack_linear(layer: nn.Module, config: str) -> nn.Module:
     if not is_installed("torchao"):
         raise LookupError("torchao packs linear layers so, and is not installed; pip install 'pytest-robust[compress]'")
-    with _silence():
+    with silently():
         from torchao import quantization
 
     settings: Any = getattr(quantization, config)()
