@@ -1,5 +1,7 @@
 """torchattacks (Kim 2020, 2010.01950)."""
 
+from typing import Any
+
 import torchattacks
 from torch import Tensor, nn
 
@@ -50,3 +52,9 @@ def pgd(eps: float, steps: int, stride: float) -> Attacker:
         return x_adv
 
     return attack
+
+
+def run(name: str, options: dict[str, Any], model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """Run one of its attacks that take no norm."""
+    x_adv: Tensor = getattr(torchattacks, name)(model, **options)(x, y)
+    return x_adv

@@ -1,0 +1,140 @@
+"""`python -m benchmarks.pixels`: the suites, our attacks alone and other libraries' on a few pixels (l0), as a table.
+
+It takes networks of benchmarks/networks.toml, or FILE.safetensors of the network of examples/fashion_mnist.py. A peer's
+input counts if it is wrong and changes few enough pixels, as ours; foolbox is left out where it is not installed.
+"""
+
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks import table
+from benchmarks.subjects import ROOT, draw_images, network
+from robust.attacks import PixelThreat, assail, make
+from robust.attacks.suite import read_suite
+from robust.attacks.task import Counted
+from robust.data.dataset import Samples
+from robust.evaluation.attack_run import RunOptions
+from robust.evaluation.batching import Batcher
+from robust.evaluation.suite_run import SuiteRun
+from robust.models.format import Terms
+from robust.models.load import load
+from robust.models.spec import ModelSpec
+
+SUITES = ("quick-1", "standard-1")
+ALONE = ("sparse-rs:steps=5000", "spgd:steps=1667", "sigma-zero:steps=1667")  # 5,000 passes each
+SEED = 0
+HEADS = ("network", "clean", "pixels", "attack", "robust", "passes", "seconds")
+Peer = Callable[[nn.Module, Tensor, Tensor], Tensor]  # (model, x, y) -> x_adv
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A network and images that it answers right, of `n` that were drawn."""
+
+    name: str
+    model: nn.Module
+    x: Tensor
+    y: Tensor
+
+    @classmethod
+    def of(cls, name: str, n: int) -> "Subject":
+        x, y = draw_images(n, SEED)
+        if name.endswith(".safetensors"):
+            terms = Terms((1, 28, 28), 10)
+            spec = ModelSpec.parse(name, Path())
+            model = load(spec, "examples/fashion_mnist.py:make", ROOT, terms).module.eval().requires_grad_(False)
+        else:
+            model = network(name)
+        right = model(x).argmax(1) == y
+        return cls(Path(name).stem, model, x[right], y[right])
+
+
+def run_suite(name: str, subject: Subject, threat: PixelThreat) -> tuple[int, int]:
+    """Return (samples that are left, passes of all samples; a backward pass counts as two)."""
+    samples = Samples(subject.x.numpy(), subject.y.numpy(), np.arange(len(subject.y)))
+    suite = SuiteRun(subject.model, samples, read_suite(name, Path()), threat, 10, RunOptions(Batcher(128), SEED))
+    found = suite.run(np.ones(len(subject.y), bool))
+    return int((~found.adversarial).sum()), found.forwards + 2 * found.backwards
+
+
+def run_alone(text: str, subject: Subject, threat: PixelThreat) -> tuple[int, int]:
+    """Return the same of one of our attacks."""
+    found = assail(subject.model, make(text), subject.x, subject.y, threat, seed=SEED)
+    return int((~found.adversarial).sum()), int(found.cost.forwards.sum() + 2 * found.cost.backwards.sum())
+
+
+def run_peer(attack: Peer, subject: Subject, threat: PixelThreat) -> tuple[int, int]:
+    """Return the same of another library's attack."""
+    torch.manual_seed(SEED)
+    counted = Counted(subject.model)
+    x_adv = attack(counted, subject.x.clone(), subject.y).detach().clamp(0, 1)
+    fallen = threat.admits(x_adv, subject.x) & (subject.model(x_adv).argmax(1) != subject.y)
+    return int((~fallen).sum()), counted.forwards + 2 * counted.backwards
+
+
+def list_peers(count: int) -> dict[str, Peer]:
+    """Return the nearest relatives in other libraries, by name, set up for so many pixels."""
+    from benchmarks.peers import torchattacks
+
+    made: dict[str, dict[str, object]] = {
+        "OnePixel": {"pixels": count, "steps": 75, "popsize": 400, "inf_batch": 400},
+        "SparseFool": {"steps": 10},
+        "Pixle": {"x_dimensions": (1, 1), "y_dimensions": (1, 1), "restarts": count, "max_iterations": 5000 // count},
+        "JSMA": {"theta": 1.0, "gamma": count / 784},
+    }
+    peers: dict[str, Peer]
+    peers = {f"torchattacks {name}": partial(torchattacks.run, name, options) for name, options in made.items()}
+    if find_spec("foolbox"):
+        from benchmarks.peers import foolbox
+
+        peers["foolbox L0FMN"] = foolbox.attacker("L0FMNAttack", steps=1667)
+        peers["foolbox SaltAndPepper"] = foolbox.attacker("SaltAndPepperNoiseAttack", steps=1000, across_channels=True)
+    return peers
+
+
+def measure(subject: Subject, n: int, count: int, *, peers: bool) -> Iterator[list[str]]:
+    """Yield the rows of a network and a number of pixels."""
+    threat = PixelThreat(count)
+    runs = {name: partial(run_suite, name) for name in SUITES} | {text: partial(run_alone, text) for text in ALONE}
+    runs |= {name: partial(run_peer, attack) for name, attack in (list_peers(count) if peers else {}).items()}
+    for name, run in runs.items():
+        begun = time.perf_counter()
+        left, passes = run(subject, threat)
+        seconds = time.perf_counter() - begun
+        figures = (f"{100 * left / n:.0f}", f"{passes:,}", f"{seconds:.0f}")
+        row = [subject.name, f"{100 * len(subject.y) / n:.0f}", str(count), f"`{name}`", *figures]
+        sys.stderr.write(f"{' '.join(row)}\n")
+        yield row
+
+
+def main() -> int:
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("networks", nargs="*", default=["standard", "pgd-at"])
+    parser.add_argument("--pixels", type=int, nargs="+", default=[5, 10])
+    parser.add_argument("-n", type=int, default=100)
+    parser.add_argument("--no-peers", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    subjects = [Subject.of(name, args.n) for name in args.networks]
+    rows = [
+        row
+        for subject in subjects
+        for count in args.pixels
+        for row in measure(subject, args.n, count, peers=not args.no_peers)
+    ]
+    sys.stdout.write("\n".join(table.markdown(HEADS, rows, words=4)) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
