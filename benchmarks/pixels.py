@@ -87,9 +87,9 @@ def list_peers(count: int) -> dict[str, Peer]:
     from benchmarks.peers import torchattacks
 
     made: dict[str, dict[str, object]] = {
-        "OnePixel": {"pixels": count, "steps": 75, "popsize": 400, "inf_batch": 400},
+        "OnePixel": {"pixels": count, "steps": 75, "popsize": 66, "inf_batch": 66},
         "SparseFool": {"steps": 10},
-        "Pixle": {"x_dimensions": (1, 1), "y_dimensions": (1, 1), "restarts": count, "max_iterations": 5000 // count},
+        "Pixle": {"x_dimensions": (1, 1), "y_dimensions": (1, 1), "restarts": count, "max_iterations": 1000 // count},
         "JSMA": {"theta": 1.0, "gamma": count / 784},
     }
     peers: dict[str, Peer]
@@ -97,7 +97,7 @@ def list_peers(count: int) -> dict[str, Peer]:
     if find_spec("foolbox"):
         from benchmarks.peers import foolbox
 
-        peers["foolbox L0FMN"] = foolbox.attacker("L0FMNAttack", steps=1667)
+        peers["foolbox L0FMN"] = foolbox.attacker("L0FMNAttack", steps=500)
         peers["foolbox SaltAndPepper"] = foolbox.attacker("SaltAndPepperNoiseAttack", steps=1000, across_channels=True)
     return peers
 
