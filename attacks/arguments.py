@@ -13,6 +13,7 @@ from robust.attacks.grammar.norms import NORMS
 from robust.attacks.grammar.patch import PATCH
 from robust.attacks.grammar.pixels import PIXELS
 from robust.attacks.grammar.product import PRODUCT
+from robust.attacks.grammar.universal import UNIVERSAL
 from robust.attacks.registry import suggest
 from robust.attacks.words import family_of
 
@@ -60,7 +61,7 @@ def _write_threat(text: str) -> str:
         return f"Product.parse({text!r}, x)"
     if family_of(text) == FEATURES:
         return f"FeaturesThreat.parse({text!r})"
-    names = {PATCH: "PatchThreat", PIXELS: "PixelThreat", CORRUPTION: "CorruptionThreat"}
+    names = {PATCH: "PatchThreat", UNIVERSAL: "PatchThreat", PIXELS: "PixelThreat", CORRUPTION: "CorruptionThreat"}
     return f"{names.get(family_of(text), 'LpThreat')}.parse({text!r}, lo=0, hi=1)"
 
 

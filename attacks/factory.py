@@ -56,6 +56,8 @@ def make(text: str | Spec, load: Callable[[str], Model] = no_models) -> AnyAttac
     read = getattr(cls, "from_spec", None)  # an attack of another library reads its own options
     attack: AnyAttack = read(own) if read else configure(cls, own)
     for wrapper, given in _wrappers(spec):
+        if getattr(cls, "alone", False):
+            raise ValueError(f"{spec}: {spec.name} takes no {given[0][0]}: it is one patch that serves all samples")
         if wrapper is Transfer:
             attack = wrapper(attack, load(str(given[0][1])))
         else:

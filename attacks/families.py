@@ -14,6 +14,7 @@ from robust.attacks.grammar.patch import PATCH
 from robust.attacks.grammar.pixels import PIXELS
 from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.grammar.spatial import SPATIAL
+from robust.attacks.grammar.universal import UNIVERSAL
 
 CLASSES, MAPS = "class", "map"  # kinds of labels
 ON_MAPS = "pgd:loss=margin or pgd:loss=mask-ce"
@@ -22,6 +23,7 @@ INSTEAD = {
     PIXELS: "pgd, spgd, sigma-zero or sparse-rs",
     PRODUCT: "pgd, apgd, fgsm, search or noise",
     SPATIAL: "grid, worstof, pgd or noise",
+    UNIVERSAL: "universal-patch, and no other",
     PATCH: "lavan, patch-rs, pgd, apgd or noise",
     CORRUPTION: "corruptions, or a suite, whose stages are each for its own threats",
 }

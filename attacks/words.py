@@ -17,15 +17,18 @@ from robust.attacks.grammar.patch import WINDOW
 from robust.attacks.grammar.pixels import SPARSE, find_pixels
 from robust.attacks.grammar.product import PRODUCT, SEVERAL, is_product, split_product
 from robust.attacks.grammar.spatial import TURNS
+from robust.attacks.grammar.universal import STICKER, UNIVERSAL, is_universal
 from robust.attacks.registry import suggest
 from robust.attacks.text import slug
 
-WORDS = {family.name: family for family in (LINF, L2, L1, SPARSE, ROWS, SEVERAL, WINDOW, TURNS, PICTURES)}
+WORDS = {family.name: family for family in (LINF, L2, L1, SPARSE, ROWS, SEVERAL, WINDOW, STICKER, TURNS, PICTURES)}
 FAMILIES = tuple(WORDS)  # of threat models: the word before the colon; a product names parts
 STEPPED = tuple(name for name, family in WORDS.items() if family.has_steps)  # what follows gradients is for these
+EACH = tuple(name for name in FAMILIES if name != UNIVERSAL)  # of which each sample has an input of its own
 # Attacks that need no gradient.
 GRADIENT_FREE = (
-    *("corruptions", "evolve", "grid", "noise", "patch-rs", "rays", "search", "sparse-rs", "square", "worstof"),
+    *("corruptions", "evolve", "grid", "noise", "patch-rs", "rays", "search", "sparse-rs", "square", "universal-patch"),
+    "worstof",
 )
 
 
@@ -60,7 +63,9 @@ def _spell_part(text: str, folder: Path) -> str:
 
 def family_of(part: str) -> str:
     """Return the family of a threat model that is no union: "linf", "features", "product"."""
-    return PRODUCT if is_product(part) else part.partition(":")[0]
+    if is_product(part):
+        return PRODUCT
+    return UNIVERSAL if is_universal(part) else part.partition(":")[0]
 
 
 def parts_of(threats: Iterable[str]) -> tuple[str, ...]:

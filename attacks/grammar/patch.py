@@ -12,7 +12,11 @@ from robust.attacks.grammar.family import Family
 PATCH = "patch"
 SIDES = "rows and columns in pixels, each or both in per cent of that side of the inputs: 5x5, 20%x20%, 3x10%"
 AREA = "in place of both: the largest square within so many per cent of the pixels, as patch:2%"
-FORM = "write patch:HxW, as patch:5x5, or in per cent of the sides, patch:20%x20%, or of the area, patch:2%"
+FORM = (
+    "write patch:HxW, as patch:5x5, or in per cent of the sides, patch:20%x20%, or of the area, patch:2%; with "
+    ":universal=true behind it, one patch serves all"
+)
+NOT_UNIVERSAL = re.compile(r":\s*universal\s*=\s*false\s*$", re.IGNORECASE)  # what is meant without it
 LENGTH = r"\d{1,9}(?:\.\d{1,9})?%|\d{1,9}"
 WORD = re.compile(rf"({LENGTH})(?:[x*\u00d7]({LENGTH}))?", re.IGNORECASE)
 
@@ -24,6 +28,10 @@ class PatchSize(NamedTuple):
 
     def __str__(self) -> str:
         return "x".join(self.sides)
+
+    def describe(self) -> str:
+        """Return the size in words: "5x5 (rows x columns)"."""
+        return f"a square of {self} of the pixels" if len(self.sides) == 1 else f"{self} (rows x columns)"
 
     def fit_shape(self, shape: Sequence[int]) -> tuple[int, int]:
         """Return (height, width) on inputs of this shape, (*channels, rows, columns); ValueError for no image."""
@@ -82,16 +90,15 @@ def _count(side: str, of: int) -> int:
 
 def _canonical(text: str, folder: Path) -> str:
     """Return a patch in its canonical spelling; no file is read."""
-    return f"{PATCH}:{parse_patch(text)}"
+    return f"{PATCH}:{parse_patch(NOT_UNIVERSAL.sub('', text))}"
 
 
 def _explain(word: str) -> str:
     """Return what a patch may do, in plain words."""
-    size = parse_patch(word)
-    area = f"a square of {size} of the pixels" if len(size.sides) == 1 else f"{size} (rows x columns)"
     return (
-        f"One patch: within one window of {area} every pixel may become anything, wherever the attacker puts it; all "
-        "else stays as it is. Each sample has a place and a patch of its own, as a sticker made for that one image."
+        f"One patch: within one window of {parse_patch(word).describe()} every pixel may become anything, wherever the "
+        "attacker puts it; all else stays as it is. Each sample has a place and a patch of its own, as a sticker made "
+        "for that one image."
     )
 
 

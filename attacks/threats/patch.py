@@ -14,6 +14,7 @@ from torch import Tensor
 
 from robust.attacks.geometry import per_sample
 from robust.attacks.grammar.patch import PATCH, PatchSize, parse_patch
+from robust.attacks.grammar.universal import UNIVERSAL, is_universal, strip_option
 from robust.attacks.rng import Rng
 from robust.attacks.threats.windows import Size, count_places, find_best, mark_window, over_channels, span
 
@@ -31,7 +32,7 @@ class PatchThreat:
     patch: PatchSize
     lo: float = 0.0
     hi: float = 1.0
-    norm: ClassVar[str] = PATCH
+    universal: bool = False  # whether one patch serves all inputs, which no sample shows alone
     eps: ClassVar[Fraction] = Fraction(1)
     keeps_missing: ClassVar[bool] = False
 
@@ -41,11 +42,19 @@ class PatchThreat:
 
     @classmethod
     def parse(cls, text: str, lo: float = 0.0, hi: float = 1.0) -> "PatchThreat":
-        """Read "patch:5x5", "patch:20%x20%" or "patch:2%" for inputs in [lo, hi]; ValueError for anything else."""
-        return cls(parse_patch(text), lo, hi)
+        """Read "patch:5x5", "patch:20%x20%" or "patch:2%", also with ":universal=true", for inputs in [lo, hi].
+
+        ValueError for anything else.
+        """
+        return cls(parse_patch(strip_option(text)), lo, hi, is_universal(text))
 
     def __str__(self) -> str:
-        return f"{PATCH}:{self.patch}"
+        return f"{PATCH}:{self.patch}{':universal=true' * self.universal}"
+
+    @property
+    def norm(self) -> str:
+        """Return the family, by which attacks and stages say what they are for."""
+        return UNIVERSAL if self.universal else PATCH
 
     @property
     def parts(self) -> "tuple[PatchThreat, ...]":

@@ -14,6 +14,7 @@ from robust.attacks.grammar.patch import PATCH
 from robust.attacks.grammar.pixels import PIXELS
 from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.grammar.spatial import SPATIAL
+from robust.attacks.grammar.universal import UNIVERSAL
 from robust.attacks.layout import Layout
 from robust.attacks.rng import Rng
 from robust.attacks.threats.corruption import CorruptionThreat
@@ -36,6 +37,7 @@ READERS: dict[str, Callable[[str, float, float], Part]] = {
     FEATURES: FeaturesThreat.parse,
     PATCH: PatchThreat.parse,
     PIXELS: PixelThreat.parse,
+    UNIVERSAL: PatchThreat.parse,
     SPATIAL: SpatialThreat.parse,
 }
 

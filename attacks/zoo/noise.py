@@ -8,7 +8,7 @@ from torch import Tensor
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
-from robust.attacks.words import FAMILIES
+from robust.attacks.words import EACH
 
 
 class NoiseState(NamedTuple):
@@ -24,7 +24,7 @@ class Noise:
     """Draw `steps` points uniformly from the threat model; no gradient is needed."""
 
     steps: int = 100
-    families: ClassVar[tuple[str, ...]] = FAMILIES
+    families: ClassVar[tuple[str, ...]] = EACH
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

@@ -28,6 +28,7 @@ from robust.data.dataset import Samples
 from robust.data.spool import Spool, pick_rows
 from robust.evaluation.attack_run import candidates_of
 from robust.evaluation.batching import Batcher
+from robust.evaluation.universal import is_learnt
 from robust.flags import Flags
 from robust.verification.check import check_labels, verify
 
@@ -50,7 +51,7 @@ def find_hardest(
             task = start(module, x, y, threat.parts[0], Rng.of(seed, index), criterion)
             spool.add(run_steps(HARDEST, task).cpu().numpy())
 
-    if transforms(threat):  # what is kept has no theta, by which it would be verified
+    if transforms(threat) or is_learnt(threat):  # what is kept has no theta to be verified by, and is no one patch
         return None
     try:
         batcher.each(note, samples)

@@ -30,6 +30,12 @@ Thetas = NDArray[np.float32]  # (n, 4): of what a threat model that transforms m
 AttackFunction = Callable[[Tensor, Tensor, Tensor], Outcome | None]  # (x, y, index); None if it was stopped
 
 
+def no_others(n: int, seed: int) -> Samples:
+    """Refuse to draw training samples: always raise ValueError. The default of `others` in `RunOptions`."""
+    del n, seed
+    raise ValueError("a patch for all is learnt on other samples, and nothing here has some; learn it first")
+
+
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """Options for running attacks."""
@@ -44,6 +50,7 @@ class RunOptions:
     deadline: Deadline | None = None  # at which an attack ends with what it has found
     watch: Callable[[float], None] = lambda share: None  # told before each step which share of the attack is done
     copies: int = 1  # iterates of each sample that the attack has at once
+    others: Callable[[int, int], Samples] = no_others  # draws so many training samples by a seed
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from robust.evaluation.attack_run import RunOptions, Scores, Thetas, candidates_
 from robust.evaluation.batching import Batcher
 from robust.evaluation.steps import Steps, count_steps
 from robust.evaluation.time_limit import TIME
+from robust.evaluation.universal import learn_first
 from robust.flags import Flags
 from robust.models.answering import count_draws, draws_of
 from robust.models.judged import judges
@@ -75,6 +76,7 @@ class AttackResult:
     score: Scores | None = None  # (n,): of the worst verified input of each sample, by a criterion that has one
     regions: Scores | None = None  # (n, 2 C): of maps, of the same inputs
     corrupted: Scores | None = None  # (n, corruptions): 1 where one is answered right, 0 where not, NaN: not asked
+    note: str = ""  # on what an attack learnt before, and on which samples
     score_partial: str = ""  # why the search for worst scores was stopped before its end; "" if it was not
     theta: Thetas | None = None  # (n, 4), if the threat model transforms: of the input of each sample; NaN without
 
@@ -217,7 +219,9 @@ def measure_attack(
     ValueError or LookupError if the spec is wrong or the attack cannot be run.
     """
     began, options = time.monotonic(), options or RunOptions(_default_batcher(module))
-    chosen = make(attack, options.load) if isinstance(attack, str) else attack
+    made = make(attack, options.load) if isinstance(attack, str) else attack
+    learnt = learn_first(made, module, samples, threat, options)
+    chosen = learnt.attack
     options = replace(options, copies=count_copies(chosen))
     deadline, rows = options.deadline, np.flatnonzero(correct)
     rounds = [part.steps for part, _ in rounds_of(chosen)]
@@ -239,14 +243,15 @@ def measure_attack(
     (undecided := np.zeros(len(samples), bool))[run.rows] = run.undecided
     return AttackResult(
         attack=attack if isinstance(attack, str) else describe(attack),
-        options=options_of(chosen),
+        options=options_of(made),
         adversarial=adversarial,
         x_adv=sort_inputs(run.x_adv, run.rows[run.adversarial]),
         faulty=int(run.faulty.sum()),
         fault=fault,
-        forwards=int(run.cost[0]),
-        backwards=int(run.cost[1]),
+        forwards=learnt.forwards + int(run.cost[0]),
+        backwards=learnt.backwards + int(run.cost[1]),
         seconds=time.monotonic() - began,
+        note=learnt.note,
         partial=TIME if stopped else "",
         theta=theta if transforms(threat) else None,
         undecided=undecided if draws_of(module) else None,

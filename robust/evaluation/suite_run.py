@@ -32,6 +32,7 @@ from robust.evaluation.measure import AttackResult
 from robust.evaluation.steps import FIRST, Steps, count_steps
 from robust.evaluation.suite_cache import SuiteCache
 from robust.evaluation.time_limit import GATE, TIME, Deadline, Limits
+from robust.evaluation.universal import learn_first
 from robust.flags import Flags
 from robust.models.answering import draws_of
 from robust.records.attack_outcome import StageOutcome
@@ -68,6 +69,7 @@ class SampleState:
         self.cost = np.zeros(2, np.int64)
         self.seconds = 0.0
         self.rounds = 0  # that were run
+        self.note = ""  # on a patch that was learnt
 
     def add(self, run: AttackRun) -> None:
         """Add the outcome of a round."""
@@ -161,6 +163,7 @@ class SuiteRun:
             seconds=state.seconds,
             stages=tuple(outcomes),
             partial=stopped,
+            note=state.note,
             theta=state.theta if transforms(self.threat) else None,
             undecided=state.undecided if draws_of(self.module) else None,
         )
@@ -170,7 +173,7 @@ class SuiteRun:
         failures, times, attacked = 0, 1, np.zeros(len(self.samples), bool)
         rounds = [
             Round(attack, partial(fold, k, enter_round))  # each stage has random numbers of its own
-            for attack, enter_round in rounds_of(self._make(stage))
+            for attack, enter_round in rounds_of(self._make(stage, part, state))
         ]
         stages = [j for j, other in enumerate(self.suite.stages) if narrow_threat(self.threat, other) is not None]
         for r, current in enumerate(rounds):
@@ -192,9 +195,13 @@ class SuiteRun:
             times *= 2 if succeeded and stage.widen else 1
         return int(attacked.sum()), ""
 
-    def _make(self, stage: Stage) -> AnyAttack:
-        """Return the attack of a stage, as it fits the model and the criterion."""
-        return make(fit_classes(stage.attack, self.classes, self.samples.criterion), self.options.load)
+    def _make(self, stage: Stage, part: Threat, state: SampleState) -> AnyAttack:
+        """Return the attack of a stage, as it fits the model and the criterion; a patch for all is learnt first."""
+        made = make(fit_classes(stage.attack, self.classes, self.samples.criterion), self.options.load)
+        learnt = learn_first(made, self.module, self.samples, part, self.options)
+        state.cost += np.array([learnt.forwards, learnt.backwards])
+        state.note = learnt.note or state.note
+        return learnt.attack
 
     def _run_round(
         self, current: Round, rows: NDArray[np.int64], part: Threat, state: SampleState, place: SuiteProgress

@@ -89,6 +89,7 @@ class AccuracyTest:
             notes=(
                 *self._note_fit(case, attack, result.threat, is_suite),
                 *[STOPPED] * bool(result.found.score_partial),
+                *filter(None, [result.found.note]),
             ),
         )
         payload = self._payloads.build(case, row, result)

@@ -23,6 +23,7 @@ from robust.evaluation.score import add_search, foresee_search, has_score, searc
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.suite_run import SuiteRun, narrow_threat
 from robust.evaluation.time_limit import Deadline, Limits
+from robust.evaluation.universal import draw_others
 from robust.flags import Flags
 from robust.gates import Measured, decide
 from robust.models.answering import draws_of
@@ -255,7 +256,9 @@ class Measurements:
 
     def _options(self, case: Case) -> RunOptions:
         """Return how attacks are run on this case."""
-        return RunOptions(self._answers.get_batcher(case.module), case.seed, self._models.load_surrogate, self._ranks)
+        others = partial(draw_others, self._data.dataset, case.samples)
+        batcher = self._answers.get_batcher(case.module)
+        return RunOptions(batcher, case.seed, self._models.load_surrogate, self._ranks, others=others)
 
     def _run_suite(
         self, case: Case, name: str, threat: Threat, limits: Limits, cache: SuiteCache | None, correct: Flags

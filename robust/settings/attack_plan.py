@@ -11,6 +11,7 @@ from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.patch import PATCH
 from robust.attacks.grammar.pixels import PIXELS
 from robust.attacks.grammar.spatial import SPATIAL
+from robust.attacks.grammar.universal import UNIVERSAL
 from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.source_options import SURROGATE, check_options
 from robust.attacks.spec import Spec
@@ -31,6 +32,7 @@ MAPS_SHARED = "pgd:loss=margin:start=0,pgd:loss=mask-ce"  # the same where pixel
 OF_FAMILY = {
     FEATURES: ("pgd,capgd", "evolve,noise"),
     PATCH: ("lavan,patch-rs", "patch-rs,noise"),
+    UNIVERSAL: ("universal-patch", "universal-patch"),
     PIXELS: ("pgd,sparse-rs", "sparse-rs,noise"),
     SPATIAL: ("grid,pgd", "grid,noise"),
     CORRUPTION: ("corruptions", "corruptions"),
@@ -82,6 +84,8 @@ def read_attack_plan(options: Options, dataset: Dataset, blind: bool, hooks: Hoo
         with blame("attack", attack):
             _check_surrogate(attack, options["attack"].folder)
     _check_search(options["search"], options["suite"])
+    if UNIVERSAL in families_of(plan.threats) and len(plan.attacks) > 1:
+        raise OptionError("attack", plan.attacks[1], f"one patch serves all, and {plan.attacks[0]} is one already")
     for suite in suites:
         for threat in plan.threats:
             with blame("suite", suite.name):
@@ -133,6 +137,9 @@ def _check_families(suite: Suite, threat: str) -> None:
     for family in map(family_of, threat.split("+")):
         if not any(family in stage.threats for stage in suite.stages):
             raise ValueError(f"no stage of {suite.name} is for {family}, and the threat model is {threat}")
+        stages = sum(UNIVERSAL in stage.threats for stage in suite.stages)
+        if family == UNIVERSAL and stages > 1:
+            raise ValueError(f"{suite.name} has {stages} stages for {UNIVERSAL}, and one patch serves all; leave one")
 
 
 def _read_way(text: str) -> str:

@@ -48,6 +48,7 @@ def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
     products, patches, transforms, corruptions = (
         [part for part in candidates.threat.split("+") if is_(part)] for is_ in kinds
     )
+    shown = [check_patch(text, x_adv, x) for text in patches]
     for rows in row_chunks(len(x)):
         values = flatten(x_adv[rows])
         d = values - flatten(x[rows])
@@ -57,7 +58,7 @@ def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
         parts += [(check_pixels(pixels, x_adv[rows], x[rows]), within)] if pixels is not None else []
         parts += [check_product(text, candidates.layout, x_adv[rows], x[rows]) for text in products]
         parts += [(check_transform(text, candidates, rows, np.asarray(x[rows])), within) for text in transforms]
-        parts += [(check_patch(text, x_adv[rows], x[rows]), within) for text in patches]
+        parts += [(flags[rows], within) for flags in shown]
         parts += [(check_corrupted(text, candidates.bounds, x_adv[rows], x[rows]), within) for text in corruptions]
         near, sound = (np.array([part[k] for part in parts]) for k in (0, 1))
         small[rows] = near.any(0)

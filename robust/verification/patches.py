@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.data.lazy_inputs import LazyInputs
 from robust.flags import Flags
 
+UNIVERSAL = ":universal=true"
+Inputs = NDArray[Any] | LazyInputs
 WORD = re.compile(r"patch:(?:(\d+(?:\.\d+)?%?)x(\d+(?:\.\d+)?%?)|(\d+(?:\.\d+)?)%)")
 
 
@@ -26,7 +29,7 @@ def read_patch(word: str, shape: tuple[int, ...]) -> tuple[int, int]:
 
     ValueError for what is no patch, or no shape of an image.
     """
-    match = WORD.fullmatch(word)
+    match = WORD.fullmatch(word.removesuffix(UNIVERSAL))
     if match is None or len(shape) < 2:
         raise ValueError(f"no patch for inputs of shape {[*shape]}: {word!r}")
     rows, columns = shape[-2:]
@@ -36,11 +39,37 @@ def read_patch(word: str, shape: tuple[int, ...]) -> tuple[int, int]:
     return side, side
 
 
-def check_patch(word: str, x_adv: NDArray[Any], x: NDArray[Any]) -> Flags:
-    """Mark the inputs, (n, *channels, rows, columns), whose changes lie in a box no larger than the patch, (n,)."""
+def check_patch(word: str, x_adv: Inputs, x: Inputs) -> Flags:
+    """Mark the inputs, (n, *channels, rows, columns), whose changes lie in a box no larger than the patch, (n,).
+
+    Of a universal patch those that show one and the same patch at one place.
+    """
     height, width = read_patch(word, x.shape[1:])
-    boxes = [_bound(change) for change in (x_adv != x).reshape(len(x), -1, *x.shape[-2:]).any(1)]
-    return np.array([tall <= height and wide <= width for tall, wide in boxes], bool)
+    boxes = np.array([_find_box(x_adv[k] != x[k]) for k in range(len(x))], np.int64).reshape(-1, 4)
+    small: Flags = (boxes[:, 1] - boxes[:, 0] < height) & (boxes[:, 3] - boxes[:, 2] < width)
+    return _mark_same(x_adv, boxes, _hold_most(boxes, x.shape, (height, width))) if word.endswith(UNIVERSAL) else small
+
+
+def _hold_most(boxes: NDArray[np.int64], shape: tuple[int, ...], size: tuple[int, int]) -> NDArray[np.int64]:
+    """Return which of the boxes, (n, 4), lie in the window that holds the most of them."""
+    tops, lefts = (np.arange(of - side + 1)[:, None] for of, side in zip(shape[-2:], size, strict=True))
+    tall = (boxes[:, 0] >= tops) & (boxes[:, 1] < tops + size[0])
+    wide = (boxes[:, 2] >= lefts) & (boxes[:, 3] < lefts + size[1])
+    held = tall.astype(np.float64) @ wide.T.astype(np.float64)
+    top, left = np.unravel_index(int(held.argmax()), held.shape)
+    return np.flatnonzero(tall[top] & wide[left])
+
+
+def _mark_same(x_adv: Inputs, boxes: NDArray[np.int64], inside: NDArray[np.int64]) -> Flags:
+    """Mark those of the inputs `inside` a window that all show its most common content, (n,)."""
+    same = np.zeros(len(x_adv), bool)
+    if len(inside):
+        rows = slice(int(boxes[inside, 0].min()), int(boxes[inside, 1].max()) + 1)
+        columns = slice(int(boxes[inside, 2].min()), int(boxes[inside, 3].max()) + 1)
+        shown = np.array([x_adv[k][..., rows, columns].tobytes().hex() for k in inside])
+        kinds, counts = np.unique(shown, return_counts=True)
+        same[inside] = shown == kinds[counts.argmax()]
+    return same
 
 
 def move_patch(
@@ -62,7 +91,12 @@ def _measure_side(text: str, length: int) -> int:
     return int(text)
 
 
-def _bound(change: NDArray[np.bool_]) -> tuple[int, int]:
-    """Return the rows and columns from the first to the last change, (rows, columns) bool."""
-    rows, columns = np.nonzero(change)
-    return (int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1) if len(rows) else (0, 0)
+def _find_box(change: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Return the first and the last row, and the first and the last column, of the changes, (*channels, rows, columns).
+
+    Of no change at all they are (0, -1, 0, -1).
+    """
+    *_, rows, columns = np.nonzero(change)
+    if not len(rows):
+        return 0, -1, 0, -1
+    return int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())

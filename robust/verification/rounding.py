@@ -46,8 +46,9 @@ def round_to_levels(candidates: Candidates, levels: int) -> tuple[NDArray[np.flo
     """
     x_adv, x, bounds = candidates.x_adv, candidates.x, candidates.bounds
     step = (bounds[1] - bounds[0]) / (levels - 1)
-    patches = [part for part in candidates.threat.split("+") if is_patch(part)]
-    pixels = read_pixels(candidates.threat)
+    pixels, shown = read_pixels(candidates.threat), np.zeros(len(x), bool)
+    for word in filter(is_patch, candidates.threat.split("+")):
+        shown |= check_patch(word, x_adv, x)
     spool, small = Spool(x_adv.shape[1:]), np.zeros(len(x_adv), bool)
     for rows in row_chunks(len(x_adv)):
         base = np.rint(_count_levels(x[rows], bounds, levels))
@@ -60,8 +61,8 @@ def round_to_levels(candidates: Candidates, levels: int) -> tuple[NDArray[np.flo
         for text in filter(is_transform, candidates.threat.split("+")):  # an image that was made, as it is stored
             made = check_transform(text, candidates, rows, np.asarray(x[rows]))
             rounded[made], small[rows] = np.rint(d[made]), small[rows] | made
-        if patches:  # any value will do, and what is equal to the clean one stays so
-            contained = np.any([check_patch(word, x_adv[rows], x[rows]) for word in patches], axis=0) & ~small[rows]
+        if shown.any():  # any value will do, and what is equal to the clean one stays so
+            contained = shown[rows] & ~small[rows]
             rounded[contained] = np.rint(d[contained])
             small[rows] |= contained
         if pixels is not None:

@@ -5,15 +5,17 @@ import torch
 
 from robust.attacks import ATTACKS, LpThreat, assail, make
 from robust.attacks.factory import find_refusal, needs_gradient
+from robust.attacks.grammar.norms import NORMS
 from robust.attacks.task import NoGradientError
 from robust.attacks.testing import norms_of
 from robust.attacks.threats.threat import read_threat
+from robust.attacks.words import GRADIENT_FREE
 from tests.attacks.models import inputs, network
 
 LINF, L2 = LpThreat.parse("linf:0.05"), LpThreat.parse("l2:0.5")
 ONLY_L2 = {"cw", "ddn"}
-OF_TABLES = {"capgd", "corruptions", "evolve", "frankwolfe", "lavan", "patch-rs", "search"}  # or of others: no balls
-WORDS = [name for name in ATTACKS.names() if name not in {"torchattacks", *OF_TABLES}]
+OTHERS = [name for name in ATTACKS.names() if not {*NORMS} & {*getattr(ATTACKS.get(name), "families", NORMS)}]
+WORDS = [name for name in ATTACKS.names() if name not in {"torchattacks", *OTHERS}]
 
 
 def needs(word, threat=LINF, load=None):
@@ -22,8 +24,8 @@ def needs(word, threat=LINF, load=None):
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_all_attacks_but_four_need_a_gradient(word):
-    assert needs(word, L2 if word in ONLY_L2 else LINF) == (word not in {"square", "noise", "rays", "search"})
+def test_all_attacks_need_a_gradient_but_those_that_say_so(word):
+    assert needs(word, L2 if word in ONLY_L2 else LINF) == (word not in GRADIENT_FREE)
 
 
 @pytest.mark.parametrize(

@@ -51,11 +51,19 @@ FROZEN_PATCH = {
 }
 
 
-def test_nor_does_what_it_is_for_patches(tmp_path):
-    suites = {name: read_suite(name, tmp_path) for name in suite_names()}
-    texts = {name: json.dumps(s.determinants((), ["patch"]), sort_keys=True) for name, s in suites.items()}
+FROZEN_UNIVERSAL = {
+    "full-1": "c799045c942cbcb8",
+    "quick-1": "6a68f8dc8b382d13",
+    "standard-1": "015ceaf24816e819",
+}
 
-    assert {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()} == FROZEN_PATCH
+
+@pytest.mark.parametrize(("family", "frozen"), [("patch", FROZEN_PATCH), ("universal-patch", FROZEN_UNIVERSAL)])
+def test_nor_does_what_it_is_for_patches(family, frozen, tmp_path):
+    suites = {name: read_suite(name, tmp_path) for name in suite_names()}
+    texts = {name: json.dumps(s.determinants((), [family]), sort_keys=True) for name, s in suites.items()}
+
+    assert {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()} == frozen
 
 
 @pytest.mark.parametrize("families", [NORMS, ("features",), ("patch",)])

@@ -125,3 +125,83 @@ def test_a_mistake_is_one_line(patched, name):
 
     assert result.ret == 4
     result.stderr.fnmatch_lines([line.replace("[", "[[]")])
+
+
+def test_a_universal_patch_is_a_row_of_its_own_and_learnt_on_other_samples(patched, monkeypatch, capsys):
+    one = "patch:1x2:universal=true"
+    result = patched("--robust-suite=quick-1", f"--robust-fail-under={one}:0", threat=f"patch:1x2,{one}")
+    result.assert_outcomes(passed=6)
+    each, shared = sorted(records(patched.folder / "leaderboard").values(), key=lambda record: len(record.threat))
+    (path,) = (patched.folder / "leaderboard").rglob("*universal*/**/patch_nets-*.npz")
+    (note,) = (note for note in shared.provenance["notes"] if "learnt" in note)
+
+    assert shared.threat == one
+    assert each.robust.sum() < shared.robust.sum() < shared.correct.sum()
+    assert [stage.attack for stage in shared.attacks[0].stages] == ["universal-patch:samples=200:steps=150"]
+    assert "of the training split, sha256" in note
+    assert "one place, every pixel becomes the same" in (patched.folder / "leaderboard" / "index.html").read_text()
+    monkeypatch.chdir(patched.folder)
+    words = ["verify", str(path.with_suffix(".json").relative_to(patched.folder)), "--model=patch_nets.py:make"]
+    assert main(words) == 0, capsys.readouterr().out
+
+
+def test_patches_that_differ_are_no_universal_patch(patched, monkeypatch, capsys):
+    patched("--robust-suite=quick-1").assert_outcomes(passed=4)
+    (row,) = (patched.folder / "leaderboard").rglob("patch_nets-*.json")
+    row.write_text(row.read_text().replace('"patch:1x2"', '"patch:1x2:universal=true"'))
+    monkeypatch.chdir(patched.folder)
+
+    assert main(["verify", "patch_nets", "--model=patch_nets.py:make"]) == 1
+    assert "larger than eps" in capsys.readouterr().out
+
+
+def test_a_universal_patch_is_learnt_from_a_black_box_too(patched):
+    threat = "patch:1x2:universal=true"
+    result = patched("--robust-verdict=none", model="blackbox:patch_nets.py:answer", threat=threat)
+    result.assert_outcomes(passed=2)
+    (record,) = records(patched.folder / "leaderboard").values()
+
+    assert [attack.name for attack in record.attacks] == ["universal-patch"]
+    assert record.attacks[0].backwards == 0
+    assert record.robust.sum() < record.correct.sum()
+
+
+def test_without_a_training_split_no_universal_patch_is_learnt(patched):
+    (patched.folder / "few.py").write_text(
+        "from pathlib import Path\nfrom robust.data.factory import open_data\n\n"
+        "def load():\n    return open_data('digits', Path()).read('test')\n"
+    )
+    result = patched("--robust-data=few.py:load", "--robust-suite=quick-1", threat="patch:1x2:universal=true")
+
+    result.stdout.fnmatch_lines(["*a patch for all is learnt on the training split of few*or leave universal=true out"])
+
+
+SHARED = {
+    "two attacks": (
+        ["attack=universal-patch,universal-patch:steps=9"],
+        "*one patch serves all, and universal-*",
+    ),
+    "another attack": (
+        ["attack=pgd"],
+        "*pgd is for *the threat is universal-patch; use universal-*",
+    ),
+    "restarts": (
+        ["attack=universal-patch:restarts=2"],
+        "*universal-patch takes no restarts: it is one patch*",
+    ),
+    "two stages": (["suite=two.toml"], "*two-* has 2 stages for universal-patch, and one patch serves all; leave one*"),
+    "a curve": (["curve"], "*a curve is of linf, l2, l1, and the threat model is patch:1x2:universal=true*"),
+    "certificates": (["certify=crown"], "*no bounds are known for patch:1x2:universal=true; certificates are*"),
+    "a recipe": (["train=pgd-at"], "*--robust-train=pgd-at: it is not for the threat model patch:1x2:universal=true*"),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_a_mistake_with_a_universal_patch_is_one_line(patched, name):
+    options, line = SHARED[name]
+    stage = '[[stages]]\nattack = "universal-patch"\nthreats = ["universal-patch"]\n'
+    (patched.folder / "two.toml").write_text(stage + stage.replace('h"\nt', 'h:steps=9"\nt'))
+    result = patched(*(f"--robust-{option}" for option in options), threat="patch:1x2:universal=true")
+
+    assert result.ret == 4
+    result.stderr.fnmatch_lines([line.replace("[", "[[]")])

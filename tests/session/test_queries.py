@@ -51,6 +51,7 @@ def test_a_suite_keeps_its_name_and_the_stages_that_need_no_gradient():
         "patch-rs:steps=300",
         "sparse-rs:steps=200",
         "corruptions",
+        "universal-patch:samples=200:steps=150",
         "search",
         "patch-rs",
         "sparse-rs",

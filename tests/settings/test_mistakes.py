@@ -71,6 +71,11 @@ WRONG = {
     "patch of one side": (["threat=patch:5"], "threat=patch:5", "patch:HxW, as patch:5x5"),
     "patch of nothing": (["threat=patch:0x5"], "threat=patch:0x5", "at least one pixel, got 0"),
     "patch of more than all": (["threat=patch:200%x5"], "threat=patch:200%x5", "at most 100 per cent, got 200%"),
+    "universal patches": (
+        ["threat=patch:5x5:universal=true", "attack=universal-patch,universal-patch:steps=9"],
+        "attack=universal-patch:steps=9",
+        "one patch serves all",
+    ),
     "patch by another name": (["threat=pach:5x5"], "threat=pach:5x5", "did you mean 'patch'"),
     "curve of a patch": (["threat=patch:5x5", "curve"], "curve", "the threat model is patch:5x5"),
     "turn without its size": (["threat=spatial"], "threat=spatial", "spatial:rotate=30:translate=3"),

@@ -85,3 +85,63 @@ def test_inputs_nearby_differ_in_one_window():
     assert small.all()
     assert inside.all()
     assert {*moved[moved != CLEAN].tolist()} == {-1.0, 2.0}
+
+
+def show_same(n=5, value=1.0):
+    """Return (inputs, clean ones): one patch of 2x3 at rows 1 to 2, columns 1 to 3, on n different images."""
+    x = np.random.default_rng(0).uniform(0.1, 0.9, (n, 2, 6, 5)).astype(np.float32)
+    moved = x.copy()
+    moved[:, :, 1:3, 1:4] = value
+    return moved, x
+
+
+def judge_all(moved, x, threat="patch:2x3:universal=true"):
+    small, inside = check_limits(Candidates(moved, x, np.zeros(len(x)), threat, (0, 1), 8))
+    return (small & inside).tolist()
+
+
+def test_a_universal_patch_is_one_and_the_same():
+    moved, x = show_same()
+    assert judge_all(moved, x) == [True] * 5
+
+    x[2, :, 1, 1:4] = 1.0  # the image has it there already
+    moved[2, :, [0, 3], :] = x[2, :, [0, 3], :]
+    assert judge_all(moved, x) == [True] * 5
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ((3, 0, 1, 2), 0.5),  # another value in it
+        ((3, 0, 1, 2), np.nextafter(np.float32(1), np.float32(0))),
+        ((3, 0, 5, 4), 0.5),  # more than the patch
+        ((3, 0, 0, 1), 0.5),
+    ],
+)
+def test_a_patch_that_differs_on_one_input_is_found(place, value):
+    moved, x = show_same()
+    moved[place] = value
+
+    assert judge_all(moved, x) == [True, True, True, False, True]
+
+
+def test_a_patch_of_its_own_for_each_input_is_none_for_all():
+    moved, x = show_same()
+    for k in range(5):
+        moved[k, :, 1:3, 1:4] = 0.2 * k
+
+    assert sum(judge_all(moved, x)) == 1
+    assert judge_all(moved, x, "patch:2x3") == [True] * 5
+
+
+def test_a_patch_elsewhere_on_one_input_is_found():
+    moved, x = show_same()
+    moved[1] = x[1]
+    moved[1, :, 2:4, 1:4] = 1.0
+
+    assert judge_all(moved, x) == [True, False, True, True, True]
+
+
+def test_without_inputs_there_is_nothing_to_find():
+    moved, x = show_same()
+    assert judge_all(moved[:0], x[:0]) == []
