@@ -18,6 +18,12 @@ LOOKED_AT = 10  # draws of each iterate of an attack, and of each of its gradien
 SIZES = (10, 20, 40, 80, 160, 320, 640)  # of the test: answers so far
 LEVEL = 0.01  # on each side of one half
 
+RULES = {  # how an answer is formed, for people
+    ONE: "one draw",
+    f"{MAJORITY}:N": "the class that most of N draws say, the first of equal ones",
+    f"{MEAN}:N": "the mean of N draws, of probabilities or of values",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Draws:

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from robust.attacks.drawn import Drawn
 from robust.attacks.layout import Layout
 from robust.attacks.threats.product import Product
 
@@ -41,6 +42,8 @@ def pack_inputs(model: object, x: Several, threat: object) -> tuple[nn.Module, T
         raise ValueError("the parts of the union are products for other inputs; make all of them of the same")
     if not callable(model):
         raise TypeError(f"the model is of type {type(model).__name__}, expected a function from inputs to logits")
+    if isinstance(model, Drawn):
+        return Drawn(OnRows(model.inner, layout), model.draws, model.labels), layout.pack(x), layout
     return OnRows(model, layout), layout.pack(x), layout
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from robust.attacks.criteria.registry import CRITERIA
+from robust.attacks.draws import RULES
 from robust.attacks.grammar.norms import NORMS
 from robust.attacks.registry import ATTACKS, Registry, suggest
 from robust.attacks.suite import read_suite, suite_names
@@ -32,6 +33,10 @@ CERTIFICATES = {
 }
 TUNING = {name: f"sampler {name}: {words}; robust tune --sampler={name}" for name, words in SAMPLERS.items()}
 TUNING |= {name: f"objective {name}: {words}; robust tune --objectives={name}" for name, words in OBJECTIVES.items()}
+FORMED = {
+    rule.partition(":")[0]: f"draws {rule}: an answer of a random model is {words}; --robust-draws={rule}"
+    for rule, words in RULES.items()
+}
 TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 WIDTH = 24  # of an option with its default
 
@@ -48,6 +53,7 @@ def _list_all() -> Iterator[str]:
     yield f"threats: {', '.join(family.form for family in WORDS.values())}"
     yield f"certificates: {', '.join(METHODS)}"
     yield f"curves: {', '.join(NORMS)}"
+    yield f"draws: {', '.join(RULES)}"
     yield f"samplers: {', '.join(SAMPLERS)}"
     yield f"objectives: {', '.join(OBJECTIVES)}"
 
@@ -62,11 +68,13 @@ def _describe(name: str) -> Iterator[str]:
         return _describe_curve()
     if name in TUNING:
         return iter([TUNING[name]])
+    if plain in FORMED:
+        return iter([FORMED[plain]])
     registry = next((registry for registry in KINDS if plain in registry), None)
     proof = [f"certificate {plain}: {CERTIFICATES[plain]}; --robust-certify={plain}"] if plain in METHODS else []
     if registry is None and not proof:
         registered = (other for registry in KINDS for other in registry.names())
-        names = [*suite_names(), *WORDS, *METHODS, CURVE, *TUNING, *registered]
+        names = [*suite_names(), *WORDS, *METHODS, CURVE, *TUNING, *FORMED, *registered]
         raise LookupError(f"unknown name {suggest(name, names, 'attack')}")
     return chain(proof, _describe_thing(registry, plain) if registry else ())
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from robust.attacks.arguments import check_norm, check_samples, is_map
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
+from robust.attacks.drawn import Drawn
 from robust.attacks.engine import check_bounds, eval_mode
 from robust.attacks.factory import no_models
 from robust.attacks.geometry import Norm
@@ -46,6 +47,8 @@ def measure_curve(
     check_norm(norm)
     if not isinstance(model, nn.Module):
         raise TypeError(f"the model is of type {type(model).__name__}, expected a torch.nn.Module")
+    if isinstance(model, Drawn):
+        raise ValueError("a model that answers at random has no smallest distance; attack it at an eps, with assail")
     if is_map(criterion):
         raise ValueError(f"maps have no curve, and the criterion is {criterion}; attack them at one eps")
     check_samples(x, y, criterion)

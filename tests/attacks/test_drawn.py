@@ -8,9 +8,10 @@ import torch
 from scipy.stats import binom
 from torch import nn
 
-from robust.attacks import PGD, Drawn, LpThreat, Noise, Square, assail, minimize_norm, read_criterion
+from robust.attacks import PGD, Drawn, LpThreat, Noise, Product, Square, assail, minimize_norm, read_criterion
 from robust.attacks.drawn import decide_answers
 from robust.attacks.draws import LEVEL, SIZES, Draws, least_count
+from robust.evaluation import measure_curve
 from robust.models.ensemble import Ensemble
 
 EPS, SIGMA, N = 0.1, 0.1, 4
@@ -195,8 +196,25 @@ def test_values_are_wrong_beyond_their_tolerance():
         assert found.adversarial.tolist() == [broken] * N
 
 
+def test_several_inputs_are_those_of_the_model_that_draws():
+    class Two(nn.Module):
+        def forward(self, image, meta):
+            z = image.mean(1) + meta.mean(1) - 1 + SIGMA * torch.randn(len(image))
+            return torch.stack([-z, z], 1)
+
+    x = {"image": torch.full((N, 4), 0.4), "meta": torch.full((N, 2), 0.45)}
+    y = torch.zeros(N, dtype=torch.int64)
+    for eps, broken in ((0.05, False), (0.4, True)):
+        threat = Product.parse(f"image=linf:{eps}", x)
+        found = assail(Drawn(Two(), "majority:3"), PGD(steps=8), x, y, threat)
+        assert found.adversarial.tolist() == [broken] * N
+        assert torch.equal(found.x_adv["meta"], x["meta"])
+
+
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="a majority is of classes"):
         Drawn(Noisy(), "majority:3", "values")
     with pytest.raises(ValueError, match="no smallest distance"):
         minimize_norm(Drawn(Noisy()), PGD(), *worst_at(0.4), "linf")
+    with pytest.raises(ValueError, match="no smallest distance"):
+        measure_curve(Drawn(Noisy()), *worst_at(0.4), "linf")

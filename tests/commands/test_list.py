@@ -29,6 +29,7 @@ def test_list_names_all_that_can_be_asked_for(call):
         f"threats: {', '.join(family.form for family in WORDS.values())}",
         "certificates: ibp, crown, alpha-crown",
         "curves: linf, l2, l1",
+        "draws: 1, majority:N, mean:N",
         "samplers: tpe, random",
         "objectives: robust, certified, clean",
     ]
@@ -56,6 +57,7 @@ def test_list_knows_the_shipped_ones(call):
         ("linf:8/255", ["threat linf: *"]),
         ("crown", ["certificate crown: *1811.00866*; --robust-certify=crown"]),
         ("alpha-crown", ["certificate alpha-crown: *2011.13824*"]),
+        ("mean:5", ["draws mean:N: *; --robust-draws=mean:N"]),
         ("tpe", ["sampler tpe: *; robust tune --sampler=tpe"]),
         ("certified", ["objective certified: *for ibp and crown-ibp; robust tune --objectives=certified"]),
         (

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
+from robust.cli import main
 from robust.records.record import Record
 
 NOISY = """
@@ -70,6 +71,17 @@ def test_it_has_a_row_in_every_form_without_being_asked_for(pytester, folder):
     found = ElementTree.parse(folder / "junit.xml").iter("property")
     notes = {one.get("name"): one.get("value") for one in found}
     assert (notes["robust.draws"], notes["robust.clean_undecided"]) == ("1", str(clean))
+
+
+def test_its_row_is_verified_by_the_same_rule(pytester, folder, capsys):
+    pytester.runpytest_inprocess(MODEL, *FEW, "--robust-verdict=none", "--robust-draws=majority:3")
+    ((stem, record),) = rows(folder).items()
+    status = main(["verify", stem, "--model=noisy.py:noisy"])
+    told = capsys.readouterr().out
+
+    assert status == 0, told
+    assert told.rstrip().endswith("verified")
+    assert f"{int((record.correct & ~record.robust).sum())} are adversarial under linf:0.1" in told
 
 
 def test_a_model_that_is_not_random_is_what_it_was(pytester, folder):
