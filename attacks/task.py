@@ -73,7 +73,8 @@ class Task:
         cost = Cost(torch.zeros_like(place), torch.zeros_like(place))
         task = cls(model, x, y, cast(LpThreat, threat), rng, cost, place, criterion=criterion)
         if isinstance(model, Drawn):
-            hopes = Hopes(x.new_full((len(x),), HOPE), x.clone(), x.new_full((len(x), WIDTH), torch.nan))
+            share, theta = torch.full((len(x),), HOPE), torch.full((len(x), WIDTH), torch.nan)
+            hopes = Hopes(share.to(x.device), x.clone(), theta.to(x.device))
             return replace(task, model=model.inner, draws=LOOKED_AT, drawn=model, hopes=hopes)
         return replace(task, exact=model.exact) if isinstance(model, FastCopy) else task
 

@@ -107,6 +107,15 @@ def test_any_attack_tells_what_may_be_answered_wrong_from_what_may_not(word, att
         assert BALL.admits(found.x_adv, worst_at(share)[0]).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_inputs_may_be_of_another_type(dtype):
+    x, y = worst_at(0.95)
+    found = assail(Drawn(Noisy()), PGD(steps=6), x.to(dtype), y, BALL)
+
+    assert found.adversarial.all()
+    assert found.x_adv.dtype == dtype
+
+
 def test_what_no_test_decides_is_adversarial_and_told():
     found = assail(Drawn(Noisy()), PGD(steps=10), *worst_at(0.5, 8), BALL)
 
