@@ -26,7 +26,7 @@ GROUPS = {"usual": USUAL, "held-out": HELD_OUT, "all": KINDS}
 SEVERITIES = range(1, 6)
 SMALLEST = 8  # pixels a side: below that nothing of a picture is left
 
-CIFAR, IMAGENET, MNIST, SMALL = "CIFAR-10-C", "ImageNet-C", "MNIST-C", "ours"
+CIFAR, IMAGENET, MNIST, SMALL = "CIFAR-10-C", "ImageNet-C", "MNIST-C", "pytest-robust"
 
 
 def scheme_of(height: int, width: int) -> str:

@@ -75,6 +75,17 @@ def _canonical(text: str, folder: Path) -> str:
     return str(read_corruptions(text))
 
 
+def _explain(text: str) -> str:
+    """Say in plain words what the corruptions of a word are."""
+    word = read_corruptions(text)
+    if len(word.kinds) == 1:
+        return f"The image is corrupted by {word.which}, at severity {word.severity} of 5; nobody means harm."
+    groups = {USUAL: "the fifteen common ways", "held-out": "four ways that are no part of the usual fifteen"}
+    ways = groups.get(word.which, f"{len(word.kinds)} ways")
+    end = "a sample is robust if its answer stays right under each of them."
+    return f"The image is corrupted in {ways}, as by noise, blur or weather, at severity {word.severity} of 5; {end}"
+
+
 WHICH = f"{', '.join(GROUPS)}, or one kind, as fog; without it the usual fifteen: docs/corruptions.md"
 PICTURES = Family(
     CORRUPTION,
@@ -87,4 +98,5 @@ PICTURES = Family(
     ),
     _canonical,
     has_steps=False,
+    explain=_explain,
 )

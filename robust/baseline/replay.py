@@ -20,6 +20,7 @@ from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.engine import eval_mode, run_steps, start
 from robust.attacks.rng import Rng
 from robust.attacks.task import NoGradientError
+from robust.attacks.threats.corruption import CorruptionThreat
 from robust.attacks.threats.threat import Threat
 from robust.attacks.threats.transform import transforms
 from robust.attacks.zoo.pgd import PGD
@@ -42,7 +43,7 @@ def find_hardest(
     """Find the hardest input of each sample, under the first part of the threat model.
 
     For a sample in the mask `robust`, (n,), it is kept only if the model resists it, and not so nearly that rounding
-    decides. Returns None for a model without gradients, and under a threat model that transforms.
+    decides. Returns None for a model without gradients, and under a threat model that transforms or corrupts.
     """
     spool, criterion = Spool(samples.x.shape[1:]), read_criterion(samples.criterion)
 
@@ -52,6 +53,8 @@ def find_hardest(
             spool.add(run_steps(HARDEST, task).cpu().numpy())
 
     if transforms(threat) or is_learnt(threat):  # what is kept has no theta to be verified by, and is no one patch
+        return None
+    if isinstance(threat.parts[0], CorruptionThreat):  # of finitely many inputs, all of which the attack shows again
         return None
     try:
         batcher.each(note, samples)

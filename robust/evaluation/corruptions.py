@@ -5,11 +5,13 @@ a mean over corruptions is, as published ones are, of all samples and all corrup
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import nn
 
+from robust.attacks.corruptions.kinds import scheme_of
 from robust.attacks.grammar.corruption import CORRUPTION, list_corruptions
 from robust.attacks.threats.threat import Threat
 from robust.attacks.words import families_of
@@ -42,6 +44,14 @@ def has_corruptions(threat: str) -> bool:
 def count_corruptions(threat: Threat) -> int:
     """Count the corruptions that a threat model names; 0 if it is of another kind."""
     return len(list_corruptions(str(threat)))
+
+
+def describe_parameters(threat: str, shape: Sequence[int], transforms: Sequence[str]) -> str:
+    """Return whose parameters images of this shape are corrupted with, and what was done to them before; or ""."""
+    if not has_corruptions(threat):
+        return ""
+    before = f", after what the data set does to them ({'; '.join(transforms)})" * bool(transforms)
+    return f"images of {shape[-2]}x{shape[-1]} are corrupted with the parameters of {scheme_of(*shape[-2:])}{before}"
 
 
 def add_corruptions(found: AttackResult, answers: CorruptionAnswers) -> AttackResult:

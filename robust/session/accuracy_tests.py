@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from robust.attacks.draws import draws_slug
 from robust.attacks.words import threat_slug
+from robust.evaluation.corruptions import describe_parameters
 from robust.evaluation.suite_run import is_unattacked
 from robust.evaluation.time_limit import TIME
 from robust.flags import Flags
@@ -89,7 +90,7 @@ class AccuracyTest:
             notes=(
                 *self._note_fit(case, attack, result.threat, is_suite),
                 *[STOPPED] * bool(result.found.score_partial),
-                *filter(None, [result.found.note]),
+                *filter(None, [result.found.note, self._note_corruptions(case, result.threat)]),
             ),
         )
         payload = self._payloads.build(case, row, result)
@@ -150,6 +151,10 @@ class AccuracyTest:
         if note and not is_suite:
             case.warn(note)
         return (note,) if note else ()
+
+    def _note_corruptions(self, case: Case, threat: str) -> str:
+        """Return the note for the row on whose parameters corruptions have; "" under other threat models."""
+        return describe_parameters(threat, case.samples.x.shape[1:], self._settings.dataset.transforms)
 
     def _judge_attack(self, case: Case, result: Result, is_suite: bool, advice: str) -> None:
         floor = self._gates.attack(result.attack, result.threat)

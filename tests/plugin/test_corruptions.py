@@ -46,6 +46,7 @@ def test_each_corruption_has_a_figure_and_the_worst_of_them_is_robust(measure, p
     assert (record.robust == record.correct & right.all(1)).all()
     assert 0 < record.robust.mean() <= record.corrupted.shares.mean() <= 1
     assert record.attacks[0].forwards >= 40 * 4
+    assert record.provenance["notes"] == ["images of 8x8 are corrupted with the parameters of pytest-robust"]
     (suite,) = ElementTree.parse(pytester.path / "junit.xml").getroot()
     notes = {p.get("name"): p.get("value") for p in suite.iter("property")}
     assert float(notes["robust.mean_corrupted"]) == pytest.approx(100 * right.mean(), abs=1e-3)
@@ -64,6 +65,7 @@ def test_tables_and_pages_show_them(measure, pytester):
     page = (pytester.path / "leaderboard/index.html").read_text()
     assert re.search(r"<caption>mean accuracy over 4 corruptions [\d.]+ \(95 % interval", page)
     assert page.count("<th>gaussian-blur<td>") == 1
+    assert "The image is corrupted in four ways that are no part of the usual fifteen" in page
     readme = (pytester.path / "leaderboard/README.md").read_text()
     assert "mean corrupted %" in readme
     assert "Mean corrupted: the mean over corruptions" in readme
@@ -121,3 +123,9 @@ def test_workers_make_the_same_row(pytester):
         path.unlink()
     assert rows[0].same_outcomes(rows[1])
     assert (rows[0].corrupted.right == rows[1].corrupted.right).all()
+
+
+def test_a_baseline_holds_them_and_compares_sample_by_sample(pytester):
+    pytester.runpytest_inprocess(*TWO, "--robust-save=before").assert_outcomes(passed=2)
+    again = pytester.runpytest_inprocess(*TWO, "--robust-compare=latest", "--robust-compare-fail=robust_acc:2pp")
+    again.assert_outcomes(passed=3)

@@ -59,8 +59,9 @@ def given(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A leaderboard with two rows of its own, one under a union."""
-    file(tmp_path / "board", record(threat="linf:8/255"), record(threat="linf:8/255+l2:0.5"))
+    """A leaderboard with three rows of its own, one under a union, one under corruptions, which is no file of theirs."""
+    others = (record(threat=threat) for threat in ("linf:8/255+l2:0.5", "corruption:3"))
+    file(tmp_path / "board", record(threat="linf:8/255"), *others)
     return tmp_path / "board"
 
 
@@ -92,7 +93,7 @@ def test_what_is_imported_is_shown_marked_and_has_no_rank(given, folder):
     board(folder, "--import", given)
     page, readme = ((folder / name).read_text() for name in ("index.html", "README.md"))
 
-    assert pd.read_csv(folder / "leaderboard.csv").model.tolist() == ["net", "net"]
+    assert pd.read_csv(folder / "leaderboard.csv").model.tolist() == ["net"] * 3
     for text in (page, readme):
         tables, claims = text.split("Reported elsewhere")
         assert "Kang2021Stable" not in tables
