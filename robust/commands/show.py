@@ -54,7 +54,7 @@ def collect_arrays(record: Record, evidence: Evidence, samples: Samples) -> dict
         answer = np.full((len(evidence.row), *gallery.answer.shape[1:]), UNKNOWN)
         _, here, there = np.intersect1d(evidence.row, gallery.row, return_indices=True)
         answer[here] = gallery.answer[there]
-    certificate = record.certificate
+    certificate, theta = record.certificate, evidence.take_theta([attack.columns for attack in record.attacks])
     return {
         "number": shown.index,
         "label": shown.y,
@@ -64,6 +64,7 @@ def collect_arrays(record: Record, evidence: Evidence, samples: Samples) -> dict
         "adversarial": evidence.x_adv,
         **_collect_parts(samples.layout, shown.x[:], evidence.x_adv),
         **({} if certificate is None else {"certified": certificate.certified[evidence.row]}),
+        **({"theta": theta} if np.isfinite(theta).any() else {}),
     }
 
 

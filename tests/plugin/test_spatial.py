@@ -106,6 +106,9 @@ def test_turns_go_from_the_option_to_a_row_that_can_be_verified(images, monkeypa
     monkeypatch.chdir(images.folder)
     words = ["pics", "--data=pics.py:load", "--model=pics.py:make"]
     assert main(["verify", *words]) == 0
+    assert main(["show", *words[:2], "--out=shown"]) == 0
+    with np.load("shown/inputs.npz") as shown:
+        assert np.array_equal(shown["theta"], theta[~record.robust & record.correct])
     (path,) = images.folder.glob("leaderboard/results/**/*.json")
     content = json.loads(path.read_text())
     column = content["attacks"][0]["columns"]["theta"]
