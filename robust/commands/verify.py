@@ -15,6 +15,7 @@ from robust.commands.verify_row import bound_accuracy, check_files, check_row
 from robust.data.dataset import Dataset, Samples, Split
 from robust.data.factory import open_data
 from robust.data.tables import fit_tables
+from robust.models.compressed import list_made_here
 from robust.models.normalize import read_normalize
 from robust.models.output_form import read_output
 from robust.records.evidence import Evidence
@@ -131,6 +132,7 @@ def load_model(args: argparse.Namespace, record: Record, dataset: Dataset, sampl
         trained=str(weights) if weights else None,
         seed=record.seed,
         device=args.device,
+        code=list_made_here(Path.cwd() / ".robust"),
         draws=record.draws,
     ).load(samples.x[:PROBED_INPUTS], declared=not dataset.open)
 

@@ -1,6 +1,7 @@
 """The float networks that compressed models came from, as their cards name them."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,14 @@ def find_card(variant: Variant) -> Card | None:
     """Return the card of a model of robust compress; None of another, or of one that a recipe trains."""
     path = variant.spec.path
     is_one = variant.training == AS_IS and variant.spec.factory is None and (path / CARD).is_file()
-    return read_card(path) if is_one else None
+    return _read_once(path, (path / CARD).stat().st_mtime_ns) if is_one else None
+
+
+@lru_cache(64)
+def _read_once(path: Path, changed: int) -> Card:
+    """Read a card: its files are hashed, which each test of a large model need not do again."""
+    del changed
+    return read_card(path)
 
 
 def describe_compressed(variant: Variant, module: nn.Module) -> dict[str, Any] | None:

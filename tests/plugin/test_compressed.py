@@ -112,3 +112,30 @@ def test_without_a_compressed_model_nothing_is_compared(run):
 
     assert result.ret == 4
     result.stderr.fnmatch_lines(["ERROR: --robust-compare=float: no model of this run is of robust compress*"])
+
+
+def test_a_row_of_a_compressed_model_is_verified_by_its_inputs(run, folder, packed, capsys, monkeypatch):
+    packed("--int8=static")
+    run("--robust-model=packed", *QUICK, "--robust-verdict=none", fast=False).assert_outcomes(passed=2)
+    monkeypatch.chdir(folder)
+    status = main(["verify", "packed", "--model=packed"])
+
+    assert "verified" in capsys.readouterr().out
+    assert status == 0
+
+
+def test_a_curve_goes_along_the_twin(run, folder, packed):
+    packed("--int8=static")
+    attack, few = "--robust-attack=fgsm", "--robust-samples=20"
+    given = ("--robust-model=packed", attack, few, "--robust-curve", "--robust-verdict=none")
+    run(*given, fast=False).assert_outcomes(passed=3)
+
+    assert only_record(folder).curve is not None
+
+
+def test_nothing_is_certified_through_a_twin(run, packed):
+    packed("--int8=static")
+    result = run("--robust-model=packed", "--robust-certify=crown")
+
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: --robust-certify=crown: packed cannot be certified: *"])
