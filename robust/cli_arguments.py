@@ -164,7 +164,7 @@ def _add_compress(parser: argparse.ArgumentParser) -> None:
         help="dynamic: linear layers in int8, inputs as they come; static: linear and convolutional layers, with "
         "scales measured on training samples; weights: the weights alone, and the network computes with floats",
     )
-    add("--fp8", metavar="KIND", help="weights: the weights alone in float8; dynamic needs a GPU")
+    add("--fp8", metavar="KIND", help="weights: the weights alone in float8")
     add(
         "--prune", metavar="SHARE", help="this share of the weights, the smallest of all layers, becomes 0: 0.5 or 50%%"
     )

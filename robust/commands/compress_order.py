@@ -4,8 +4,6 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from robust.attacks.registry import suggest
 from robust.commands.train import describe_option_error
 from robust.data.dataset import Dataset
@@ -28,7 +26,6 @@ from robust.settings.values import (
 )
 
 BITS = ("int8", "fp8")
-FP8_CAPABILITY = (8, 9)  # of a GPU that multiplies in float8
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +110,9 @@ def _read_packing(args: argparse.Namespace) -> str:
     ((bits, kind),) = given
     with blame(bits, kind):
         if (bits, kind) == ("fp8", "dynamic"):
-            _refuse_fp8()
+            raise ValueError(
+                "multiplies in float8, which needs a GPU, and this packs for the processor; take --fp8=weights"
+            )
         known = [name.removeprefix(f"{bits}-") for name in PACKINGS.names() if name.startswith(f"{bits}-")]
         if kind not in known:
             raise ValueError(f"unknown kind {suggest(kind, known)}")
@@ -129,11 +128,6 @@ def _read_form(text: str | None, packing: str) -> str:
             raise ValueError(f"unknown form {suggest(text, HOLDS)}")
         refuse_form(text, packing)
     return text
-
-
-def _refuse_fp8() -> None:
-    if not torch.cuda.is_available() or torch.cuda.get_device_capability() < FP8_CAPABILITY:
-        raise ValueError("multiplies in float8, which needs a GPU of compute capability 8.9; here take --fp8=weights")
 
 
 def _read_share(text: str | None) -> float:

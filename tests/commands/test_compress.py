@@ -3,7 +3,6 @@
 import re
 
 import pytest
-import torch
 
 from robust.models.compressed import CARD, read_card
 
@@ -46,6 +45,7 @@ WRONG = {
     "form": (["net.py:make", "--prune=0.5", "--form=onx"], "--form=onx: unknown form 'onx', did you mean 'onnx'?"),
     "what a graph cannot hold": (["net.py:make", "--int8=static", "--form=onnx"], "cannot hold int8-static; take --i"),
     "what a program cannot hold": (["net.py:make", "--int8=dynamic", "--form=export"], "cannot hold int8-dynamic"),
+    "fp8 of activations": (["net.py:make", "--fp8=dynamic"], "--fp8=dynamic: multiplies in float8, which needs a GPU"),
     "share": (["net.py:make", "--prune=2"], "--prune=2: expected the share of the weights that become 0"),
     "no number": (["net.py:make", "--prune=half"], "--prune=half: expected the share"),
     "recipe alone": (["net.py:make", "--int8=static", "--recipe=trades"], "trains on what was pruned; say how much"),
@@ -70,11 +70,3 @@ def test_what_is_wrong_is_told_in_one_line(call, name):
     assert message in err
     assert err.startswith("robust compress: ")
     assert err.count("\n") == 1
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="for a machine without a GPU")
-def test_fp8_dynamic_needs_a_gpu(call):
-    status, _, err = call("compress", "net.py:make", "--fp8=dynamic", "--out=packed")
-
-    assert status == 4
-    assert "needs a GPU of compute capability 8.9; here take --fp8=weights" in err
