@@ -28,9 +28,9 @@ MEANS = {  # no counts of samples
     "miou": "mIoU, in percent",
     "distance": "mean distance to adversarial inputs",
 }
-TABLE = "features"  # the family of threat models of tables, whose eps differ by feature
+NO_EPS = ("features", "product", "patch", "universal-patch", "spatial", "corruption")  # families that have no one eps
 WORDS = {
-    "norm": ("linf", "l2", "l1", "l0", TABLE),
+    "norm": ("linf", "l2", "l1", "l0", *NO_EPS),
     "verdict": ("trusted", "suspect", "broken", ""),
     "metric": ("clean_acc", "robust_acc", "certified_acc", *MEANS),
     "ruling": ("holds", "inconclusive", "fails"),
@@ -199,7 +199,7 @@ def _list_weakest(numbers: Numbers) -> Iterator[list[str]]:
 
 
 def _describe_part(part: Numbers) -> str:
-    return TABLE if part["norm"] == TABLE else f"{part['norm']} {format_eps(part['eps'])}"
+    return str(part["norm"]) if part["norm"] in NO_EPS else f"{part['norm']} {format_eps(part['eps'])}"
 
 
 def _comparisons(numbers: Numbers) -> Iterator[list[str]]:

@@ -10,6 +10,7 @@ from typing import Any
 from robust.action.outcome import Line, Outcome
 from robust.attacks.grammar.norms import NORMS
 from robust.attacks.grammar.pixels import PIXELS
+from robust.attacks.words import family_of
 
 SCHEMA = 1
 MAX_ROWS = 50  # rows, and comparisons
@@ -33,11 +34,8 @@ def to_numbers(outcome: Outcome) -> str:
 
 def _row(line: Line) -> dict[str, Any]:
     record = line.record
-    parts = [part.partition(":") for part in record.threat.split("+")]
     return {
-        "threat": [
-            {"norm": norm, "eps": float(Fraction(eps)) if norm in (*NORMS, PIXELS) else 1.0} for norm, _, eps in parts
-        ],
+        "threat": [_describe_part(part) for part in record.threat.split("+")],
         "n": record.data.n,
         "correct": int(record.correct.sum()),
         "robust": int(record.robust.sum()),
@@ -47,3 +45,9 @@ def _row(line: Line) -> dict[str, Any]:
         "partial": bool(record.partial),
         "weakest": [{key: getattr(weakest, key) for key in WEAKEST} for weakest in line.weakest],
     }
+
+
+def _describe_part(part: str) -> dict[str, Any]:
+    """Return the family of a part of a threat model, and its eps: 1 of those that have no one eps."""
+    family = family_of(part)
+    return {"norm": family, "eps": float(Fraction(part.partition(":")[2])) if family in (*NORMS, PIXELS) else 1.0}

@@ -200,7 +200,7 @@ class SuiteRun:
         made = make(fit_classes(stage.attack, self.classes, self.samples.criterion), self.options.load)
         learnt = learn_first(made, self.module, self.samples, part, self.options)
         state.cost += np.array([learnt.forwards, learnt.backwards])
-        state.note = learnt.note or state.note
+        state.seconds, state.note = state.seconds + learnt.seconds, learnt.note or state.note
         return learnt.attack
 
     def _run_round(

@@ -1,5 +1,6 @@
 """A patch that serves all samples is learnt before it is measured, on samples of the training split."""
 
+import time
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ class Learnt(NamedTuple):
     attack: AnyAttack
     forwards: int = 0
     backwards: int = 0
+    seconds: float = 0.0
     note: str = ""  # on the patch and the samples that it was learnt on
 
 
@@ -33,7 +35,7 @@ def learn_first(attack: AnyAttack, module: nn.Module, samples: Samples, threat: 
     """
     if not isinstance(attack, UniversalPatch):
         return Learnt(attack)
-    others = options.others(attack.samples, options.seed)
+    began, others = time.monotonic(), options.others(attack.samples, options.seed)
 
     def learn() -> Learnt:
         device = device_of(module)
@@ -44,7 +46,7 @@ def learn_first(attack: AnyAttack, module: nn.Module, samples: Samples, threat: 
         told = [f"{word} {sticker.describe(x.shape[-1])}; {source}" for word, sticker in shown.stickers.items()]
         forwards = sum(sticker.forwards for sticker in shown.stickers.values())
         backwards = sum(sticker.backwards for sticker in shown.stickers.values())
-        return Learnt(shown, forwards, backwards, "; ".join(told))
+        return Learnt(shown, forwards, backwards, time.monotonic() - began, "; ".join(told))
 
     return options.ranks.once(learn)
 

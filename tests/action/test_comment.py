@@ -47,6 +47,25 @@ def reading(path, content):
     return read(path)
 
 
+@pytest.mark.parametrize(
+    ("threat", "told"),
+    [
+        ("patch:5x5", "patch"),
+        ("patch:5x5:universal=true", "universal-patch"),
+        ("linf:0.1+patch:2%", "linf 0.1 or patch"),
+        ("image=linf:0.1;meta=l2:1", "product"),
+        ("spatial:rotate=9", "spatial"),
+        ("corruption:3", "corruption"),
+        ("l0:20", "l0 20"),
+    ],
+)
+def test_a_threat_model_of_every_family_has_its_word(threat, told, tmp_path):
+    numbers = json.loads(to_numbers(Outcome(0, [Line(record(threat=threat), None, None)], [], [], {})))
+    lines = render(reading(tmp_path / "numbers.json", numbers), "success", URL).split("\n")
+
+    assert any(line.startswith(f"| 1 | {told} |") for line in lines), lines
+
+
 def test_what_a_run_writes_is_read_and_rendered(tmp_path):
     told = render(reading(tmp_path / "numbers.json", found()), "failure", URL)
 
