@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-truth bench-stages bench-search bench-large bench-curve bench-collapse bench-knobs bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
+.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-truth bench-stages bench-search bench-large bench-curve bench-labels bench-collapse bench-knobs bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo
@@ -136,6 +136,10 @@ bench-large: .venv/peers
 # Smallest perturbations beside other libraries' attacks; Fashion-MNIST must be on the machine. It goes on where it stopped.
 bench-curve: .venv/peers
 	$(BIN)/python -m benchmarks.curve
+
+# By labels alone, beside foolbox and the authors' hsja.py and RayS.py, which lie in the folder ORIGINALS; likewise.
+bench-labels: .venv/peers
+	$(BIN)/python -m benchmarks.labels $(ORIGINALS)
 
 # A collapse of fgsm-at, caught; Fashion-MNIST must be on the machine.
 bench-collapse: .venv/ready

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from robust.attacks.zoo.corruptions import Corruptions
     from robust.attacks.zoo.cw import CW
     from robust.attacks.zoo.ddn import DDN
+    from robust.attacks.zoo.decision import Decision
     from robust.attacks.zoo.deepfool import DeepFool
     from robust.attacks.zoo.evolve import Evolve
     from robust.attacks.zoo.fab import FAB
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from robust.attacks.zoo.fmn import FMN
     from robust.attacks.zoo.frankwolfe import FrankWolfe
     from robust.attacks.zoo.grid import Grid
+    from robust.attacks.zoo.hopskipjump import HopSkipJump
     from robust.attacks.zoo.lavan import Lavan
     from robust.attacks.zoo.mifgsm import MIFGSM
     from robust.attacks.zoo.noise import Noise
@@ -91,6 +93,7 @@ __all__ = [
     "CorruptionThreat",
     "Corruptions",
     "Criterion",
+    "Decision",
     "DeepFool",
     "Diversified",
     "Drawn",
@@ -98,6 +101,7 @@ __all__ = [
     "FeaturesThreat",
     "FrankWolfe",
     "Grid",
+    "HopSkipJump",
     "Lavan",
     "Layout",
     "LpThreat",
@@ -146,6 +150,7 @@ _HOME = {
     "Corruptions": "zoo.corruptions",
     "Criterion": "criteria.criterion",
     "DDN": "zoo.ddn",
+    "Decision": "zoo.decision",
     "DeepFool": "zoo.deepfool",
     "Diversified": "combine.odi",
     "Drawn": "drawn",
@@ -158,6 +163,7 @@ _HOME = {
     "FeaturesThreat": "threats.features",
     "FrankWolfe": "zoo.frankwolfe",
     "Grid": "zoo.grid",
+    "HopSkipJump": "zoo.hopskipjump",
     "MIFGSM": "zoo.mifgsm",
     "PGD": "zoo.pgd",
     "RFGSM": "zoo.rfgsm",

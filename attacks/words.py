@@ -27,9 +27,10 @@ STEPPED = tuple(name for name, family in WORDS.items() if family.has_steps)  # w
 EACH = tuple(name for name in FAMILIES if name != UNIVERSAL)  # of which each sample has an input of its own
 # Attacks that need no gradient.
 GRADIENT_FREE = (
-    *("corruptions", "evolve", "grid", "noise", "patch-rs", "rays", "search", "sparse-rs", "square", "universal-patch"),
-    "worstof",
+    *("corruptions", "decision", "evolve", "grid", "hopskipjump", "noise", "patch-rs", "rays", "search", "sparse-rs"),
+    *("square", "universal-patch", "worstof"),
 )
+COUNTED = ("decision", "hopskipjump", "noise", "rays", "search", "square")  # those that make one query a step
 
 
 def canonical_threat(text: str, folder: Path = Path()) -> str:

@@ -126,6 +126,13 @@ OPTIONS = (
     ),
     Option("attack", "ATTACK", "an attack: pgd:steps=40:restarts=5, torchattacks:APGD; default: fgsm,pgd", many=True),
     Option(
+        "queries",
+        "N",
+        "how many answers each attack may ask the model for a sample, counted from the clean sample on: for square, "
+        "noise, rays, hopskipjump, decision and search, without steps of their own; default: by their steps, and 5000 "
+        "for a model that answers with labels alone",
+    ),
+    Option(
         "suite",
         "SUITE",
         "a suite of attacks, each on the samples that are robust so far: quick-1, standard-1, full-1, or your own "

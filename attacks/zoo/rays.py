@@ -1,5 +1,6 @@
 """RayS: search for the nearest boundary along rays, by labels alone (Chen and Gu 2020, 2006.12792)."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -11,6 +12,7 @@ from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 
 PRECISION = 0.05  # of the ball: a search for a radius ends at this distance
+NORMS = ("linf", "l2")
 
 
 class RaySState(NamedTuple):
@@ -34,7 +36,8 @@ class RayS:
     """Turn the signs of a ray block by block, and keep a turn that brings the boundary nearer; one query a step.
 
     Blocks are halved when all of one size were turned. Only labels are used, no margin and no gradient, so nothing that
-    a model writes into its logits beside the label can mislead it. For linf.
+    a model writes into its logits beside the label can mislead it. It is the paper's for linf. For l2 it moves along
+    the same rays, all features by as much, and soon finds no more.
     """
 
     steps: int = 1000  # queries of the model, at most
@@ -44,9 +47,9 @@ class RayS:
         check_at_least_1("steps", self.steps)
 
     def init(self, task: Task) -> RaySState:
-        """Return the first state: the ray to the far end of each value's range. ValueError for l2 and l1."""
-        if task.threat.norm != "linf":
-            raise ValueError(f"rays is for linf, the threat is {task.threat.norm}; use square or noise")
+        """Return the first state: the ray to the far end of each value's range. ValueError for l1."""
+        if task.threat.norm not in NORMS:
+            raise ValueError(f"rays is for {' and '.join(NORMS)}, the threat is {task.threat.norm}; use noise")
         middle = (task.threat.lo + task.threat.hi) / 2
         ray = torch.where(task.x > middle, -1.0, 1.0).flatten(1).to(task.x)
         widest = torch.full_like(ray[:, 0], task.threat.hi - task.threat.lo)
@@ -62,7 +65,7 @@ class RayS:
         high = torch.where(found, state.asked, state.high)
         low = torch.where(fooled, state.low, torch.where(state.searching, state.asked, state.low))
         searching = torch.where(state.searching, True, found)
-        precise = searching & (high - low <= PRECISION * float(task.threat.eps))
+        precise = searching & (high - low <= PRECISION * reach_of(task))
         ray = torch.where(precise[:, None], state.trial, state.ray)
         radius = torch.where(precise, high, state.radius)
         searching &= ~precise
@@ -74,10 +77,20 @@ class RayS:
         return RaySState(x, task.logits(x), ray, radius, trial, low, high, asked, searching, block)
 
 
+def nearest(task: Task, state: RaySState) -> Tensor:
+    """Return the nearest point of each sample that was found on a ray, (n, *features); the first ray's end if none."""
+    return _along(task, state.ray, state.radius)
+
+
+def reach_of(task: Task) -> float:
+    """Return how far a ray leads in each feature until it leaves the ball."""
+    return float(task.threat.eps) / (1 if task.threat.norm == "linf" else math.sqrt(task.x[0].numel()))
+
+
 def _along(task: Task, ray: Tensor, radius: Tensor) -> Tensor:
     """Move each input along its ray, within the bounds; within the ball exactly where the radius is eps or less."""
     x = (task.x.flatten(1) + radius[:, None] * ray).view_as(task.x).clamp(task.threat.lo, task.threat.hi)
-    inside = (radius <= float(task.threat.eps)).view(-1, *[1] * (x.dim() - 1))
+    inside = (radius <= reach_of(task)).view(-1, *[1] * (x.dim() - 1))
     return torch.where(inside, task.threat.project(x, task.x), x)
 
 

@@ -24,6 +24,7 @@ NAMES = (
     "download",
     "threat",
     "attack",
+    "queries",
     "suite",
     "certify",
     "curve",

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,7 @@ class AttackRun:
     theta: Thetas  # (m, 4)
     margin: NDArray[np.float32]  # (m,): the largest during the attack
     clean: NDArray[np.float32]  # (m,): the margin of the clean sample
+    queries: NDArray[np.int64]  # (m,): how often each sample was sent forward, up to its first success
     cost: NDArray[np.int64]  # (2,): samples sent forward and backward
     seconds: float
     batch: int  # batch size, since rounding depends on it
@@ -102,6 +103,7 @@ def run_attack(
             theta=outcome.theta,
             margin=outcome.margin,
             clean=outcome.clean,
+            queries=outcome.forwards,
             cost=np.array([outcome.forwards.sum(), outcome.backwards.sum()], np.int64),
             seconds=time.monotonic() - began,
             batch=options.batcher.size,
@@ -123,11 +125,23 @@ def _join_ranks(run: AttackRun, ranks: Ranks) -> AttackRun:
         theta=np.concatenate([run.theta for run in runs]),
         margin=np.concatenate([run.margin for run in runs]),
         clean=np.concatenate([run.clean for run in runs]),
+        queries=np.concatenate([run.queries for run in runs]),
         cost=np.sum([run.cost for run in runs], axis=0),
         seconds=max(run.seconds for run in runs),
         batch=runs[0].batch,
         undecided=np.concatenate([run.undecided for run in runs]),
     )
+
+
+def count_queries(correct: Flags, adversarial: Flags, run: AttackRun) -> dict[str, Any]:
+    """Return how many queries each of n samples took to its first success, (n,), and the most that one took at all.
+
+    The query of the clean sample counts. It is 0 where that is answered wrong, and inf where no success was found and
+    verified.
+    """
+    queries = np.where(correct, np.inf, 0).astype(np.float32)
+    queries[run.rows] = np.where(adversarial[run.rows], run.queries, np.inf)
+    return {"queries": queries, "asked": int(run.queries.max(initial=0))}
 
 
 def sort_inputs(x_adv: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -208,6 +208,7 @@ class CurveRun:
             ),  # no curve is of transforms
             margin=np.concatenate([part[4] for part in parts]).astype(np.float32),  # there is none: whether it yields
             clean=np.zeros(sum(len(part[0]) for part in parts), np.float32),  # none is needed
+            queries=np.zeros(sum(len(part[0]) for part in parts), np.int64),  # likewise
             cost=np.sum([part[2] for part in parts], axis=0),
             seconds=0.0,
             batch=self.options.batcher.size,

@@ -23,11 +23,20 @@ from robust.attacks.rng import Rng
 from robust.attacks.text import first_line
 from robust.attacks.threats.threat import Threat
 from robust.attacks.threats.transform import WIDTH, transforms
+from robust.attacks.words import COUNTED
 from robust.data.dataset import Dataset, Samples
 from robust.data.maps import advise_ignored
 from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks
-from robust.evaluation.attack_run import RunOptions, Scores, Thetas, candidates_of, run_attack, sort_inputs
+from robust.evaluation.attack_run import (
+    RunOptions,
+    Scores,
+    Thetas,
+    candidates_of,
+    count_queries,
+    run_attack,
+    sort_inputs,
+)
 from robust.evaluation.batching import Batcher
 from robust.evaluation.steps import Steps, count_steps
 from robust.evaluation.time_limit import TIME
@@ -77,6 +86,8 @@ class AttackResult:
     regions: Scores | None = None  # (n, 2 C): of maps, of the same inputs
     corrupted: Scores | None = None  # (n, corruptions): 1 where one is answered right, 0 where not, NaN: not asked
     note: str = ""  # on what an attack learnt before, and on which samples
+    queries: Scores | None = None  # (n,): see `count_queries`; None of a suite, and where a step is no query
+    asked: int = 0  # the most queries that a sample took; 0 where they are not counted
     score_partial: str = ""  # why the search for worst scores was stopped before its end; "" if it was not
     theta: Thetas | None = None  # (n, 4), if the threat model transforms: of the input of each sample; NaN without
 
@@ -241,8 +252,10 @@ def measure_attack(
     theta = np.full((len(samples), WIDTH), np.nan, np.float32)
     theta[adversarial] = run.theta[np.argsort(run.rows)][run.adversarial[np.argsort(run.rows)]]
     (undecided := np.zeros(len(samples), bool))[run.rows] = run.undecided
+    name = attack if isinstance(attack, str) else describe(attack)
+    counted = name.partition(":")[0] in COUNTED and not run.cost[1] and not draws_of(module)
     return AttackResult(
-        attack=attack if isinstance(attack, str) else describe(attack),
+        attack=name,
         options=options_of(made),
         adversarial=adversarial,
         x_adv=sort_inputs(run.x_adv, run.rows[run.adversarial]),
@@ -255,6 +268,7 @@ def measure_attack(
         partial=TIME if stopped else "",
         theta=theta if transforms(threat) else None,
         undecided=undecided if draws_of(module) else None,
+        **(count_queries(correct, adversarial, run) if counted else {}),
     )
 
 

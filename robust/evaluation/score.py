@@ -173,6 +173,8 @@ def add_search(found: AttackResult, search: Search) -> AttackResult:
         score_partial=TIME * search.stopped,
         forwards=found.forwards + forwards,
         backwards=found.backwards + backwards,
+        queries=None,  # the search does not stop at a first success
+        asked=0,
         seconds=found.seconds + seconds,
     )
 

@@ -38,16 +38,22 @@ class BlackBox(nn.Module):
         self.classes = classes
         self.labels = labels
         self.kind = ""  # of its answers
+        self.forget: Callable[[], None] = lambda: None  # removes the answers that are kept, see journal.py
         self._ask = ask
         fixed = Rng.of(0, torch.arange(PROBES)).uniform(torch.zeros(PROBES, *shape))
         self.register_buffer("answers", _identify(self(fixed), labels))
+
+    def ask_through(self, wrap: Callable[[Ask], Ask], forget: Callable[[], None]) -> None:
+        """Ask from now on through what `wrap` makes of the function that asks; `forget` removes what that keeps."""
+        self._ask, self.forget = wrap(self._ask), forget
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Return notes on the figures of the model, for the user to read."""
         if self.kind == "labels":
             return (
-                "it answers with labels alone, which leave an attack to chance: the figures are loose upper bounds",
+                "it answers with labels alone: attacks that follow them need many queries, and the figures are loose "
+                "upper bounds",
             )
         return ()
 
@@ -63,6 +69,12 @@ class BlackBox(nn.Module):
 def is_black_box(module: nn.Module) -> bool:
     """Whether the module, or a part of it, is a black box."""
     return any(isinstance(part, BlackBox) for part in module.modules())
+
+
+def answers_labels(module: nn.Module) -> bool:
+    """Whether all that the module answers are the labels of one black box."""
+    boxes = [part for part in module.modules() if isinstance(part, BlackBox)]
+    return len(boxes) == 1 and boxes[0].kind == "labels" and not any(True for _ in module.parameters())
 
 
 def _identify(answers: Tensor, labels: LabelKind) -> Tensor:

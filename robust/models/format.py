@@ -57,6 +57,7 @@ class Terms:
     output: str = ""  # canonical text of --robust-output, or how an earlier load found the answers to be read
     inputs: "Tensor | None" = None  # some of the data, on which it is tried how the answers are read; None: not tried
     labels: "LabelKind" = "class"  # what it answers with
+    home: Path | None = None  # the folder of the run's own files, for the answers of black boxes; None: keep none
     map_size: tuple[int, ...] = ()  # (height, width) of labels that are maps
     layout: "Layout | None" = None  # of several inputs, which stand in one row of `inputs`
     road: str = ""  # by which a compressed model is attacked: "own", "twin" or "queries"; "": the first that it has

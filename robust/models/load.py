@@ -16,6 +16,7 @@ from robust.models.ensemble import Ensemble
 from robust.models.factories import call_factory, find_user_factory, make_module
 from robust.models.format import Terms, read_model
 from robust.models.http_client import Client
+from robust.models.kept_answers import keep_answers
 from robust.models.lazy import fill_lazy
 from robust.models.libraries import find_library_factory
 from robust.models.normalize import NONE, add_normalization, describe_normalize
@@ -194,7 +195,8 @@ def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
             terms.labels,
         )
     box = BlackBox(ask, terms.shape, terms.classes, terms.labels)
-    notes = (*box.notes, *describe_normalize(terms.normalize))
+    kept = () if terms.home is None else keep_answers(box, ask, spec, terms)
+    notes = (*box.notes, *kept, *describe_normalize(terms.normalize))
     module = add_normalization(box, terms.normalize)
     return Subject(spec.name, "as-is", module, notes, terms.output, terms.classes)
 

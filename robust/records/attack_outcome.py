@@ -35,11 +35,12 @@ class AttackOutcome:
     partial: str = ""  # why it was stopped before its end; "" if it was not
     rounded: Flags | None = None  # (n,): adversarial also after the input is rounded to the record's levels
     columns: Columns = field(default_factory=dict)  # more values for each of the n samples
+    asked: int = 0  # the most queries that a sample took; 0 where they are not counted: see queries.py
     moved: tuple[Moved, ...] = ()  # of a table: what the adversarial inputs changed, the most moved feature first
 
 
 def attack_to_json(attack: AttackOutcome) -> dict[str, Any]:
-    """Return the outcome as JSON can hold it, without `stages`, `partial`, `rounded` and `moved` if they are empty."""
+    """Return the outcome as JSON can hold it, without what is empty."""
     rounded = {} if attack.rounded is None else {"rounded": attack.rounded}
     return {
         "name": attack.name,
@@ -48,6 +49,7 @@ def attack_to_json(attack: AttackOutcome) -> dict[str, Any]:
         **_cost_to_json(attack),
         **({"stages": [_stage_to_json(stage) for stage in attack.stages]} if attack.stages else {}),
         **({"partial": attack.partial} if attack.partial else {}),
+        **({"asked": attack.asked} if attack.asked else {}),
         **{name: {"broken": int(flags.sum())} for name, flags in rounded.items()},
         **({"moved": moved_to_json(attack.moved)} if attack.moved else {}),
         "columns": write_columns({"broken": attack.adversarial, **rounded, **attack.columns}),
@@ -64,6 +66,7 @@ def attack_from_json(content: dict[str, Any], n: int) -> AttackOutcome:
         partial=content.get("partial", ""),
         rounded=take_flags(columns, "rounded") if "rounded" in columns else None,
         columns=columns,
+        asked=content.get("asked", 0),
         moved=moved_from_json(content.get("moved", [])),
     )
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from robust.flags import Flags, pack, unpack
 
 BITS, FLOAT32 = "bits", "float32"
+QUERIES = "queries"  # of an attack that only asks: see queries.py
 REGIONS = "regions"  # beside it, of maps of C classes, (n, 2 C): pixels of each class's intersection, then of its union
 THETA = "theta"  # of each attack whose threat model transforms, (n, 4): what made the input that was found; else NaN
 SCORE = "score"  # the column of a criterion's score: of the clean samples, and of each under an attack

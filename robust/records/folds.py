@@ -106,6 +106,7 @@ def _join_attacks(folds: Sequence[Record], one: AttackOutcome, *, missing: bool)
         attacks[0],
         adversarial=np.concatenate([attack.adversarial for attack in attacks]),
         **_add_costs(attacks),
+        asked=max(attack.asked for attack in attacks),
         stages=tuple(_join_stages(some) for some in stages),
         partial=next((attack.partial for attack in attacks if attack.partial), MISSING * missing),
         rounded=np.concatenate(rounded) if len(rounded) == len(attacks) else None,

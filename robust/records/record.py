@@ -24,6 +24,7 @@ from robust.records.groups import Group, Groups, count_groups, keep_seen, read_c
 from robust.records.known import list_known
 from robust.records.moved import Moved
 from robust.records.parse import parse_content, refuse_idle, write_content
+from robust.records.queries import check_queries
 from robust.records.schema_1 import CRITERION
 from robust.records.trust import TrustReport, trust_from_json
 from robust.records.unknown import find_unknown, put_back
@@ -288,6 +289,8 @@ class Record:
         if not record.planned:
             raise ValueError(f"not a record: its only attack is the {record.attacks[0].name} one")
         check_curve(record.curve, record.threat, record.correct, record.robust, record.certificate)
+        for attack in record.attacks:
+            check_queries(attack)
         known = list_known(record)
         record.unknown.update(find_unknown(content, known))
         refuse_idle(record.unknown, known)

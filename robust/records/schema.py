@@ -101,6 +101,7 @@ class Attack(Struct):
     stages: list[Stage] | UnsetType = UNSET
     partial: str | UnsetType = UNSET
     rounded: Broken | UnsetType = UNSET
+    asked: Count | UnsetType = UNSET
     moved: list[Moved] | UnsetType = UNSET
 
 

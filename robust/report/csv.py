@@ -23,6 +23,7 @@ COLUMNS = (
     "clean_miou", "clean_miou_low", "clean_miou_high", "attacked_miou", "attacked_miou_low", "attacked_miou_high",
     "folds", "clean_sd", "robust_sd", "draws", "clean_undecided", "undecided",
     *corrupted.COLUMNS,
+    "asked", "queries_median",
     *groups.COLUMNS,
     *compressed.COLUMNS,
 )  # fmt: skip

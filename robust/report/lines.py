@@ -7,6 +7,7 @@ from typing import Any
 from robust.flags import union
 from robust.records.attack_outcome import AttackOutcome, StageOutcome
 from robust.records.folds import PooledRecord
+from robust.records.queries import median_queries, queries_of
 from robust.records.record import Record
 from robust.report import compressed
 from robust.report.board import Board, Row, percent, stages_of
@@ -174,7 +175,17 @@ def _part(record: Record, attack: str, k: int, spent: AttackOutcome | StageOutco
         "backwards": spent.backwards,
         "seconds": round(spent.seconds, 3),
         "rounded_percent": _rounded_percent(record, spent),
+        **_queries(spent),
     }
+
+
+def _queries(spent: AttackOutcome | StageOutcome) -> Line:
+    """Return the most queries of a sample, and their median where the attack succeeded; none where none are counted."""
+    queries = queries_of(spent) if isinstance(spent, AttackOutcome) else None
+    if queries is None or not isinstance(spent, AttackOutcome):
+        return {}
+    median = median_queries(queries)
+    return {"asked": spent.asked, "queries_median": "" if median is None else median}
 
 
 def _rounded_percent(record: Record, spent: AttackOutcome | StageOutcome) -> float | None:

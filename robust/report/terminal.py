@@ -18,6 +18,7 @@ from robust.report.corrupted import TITLE as CORRUPTED
 from robust.report.corrupted import describe_corrupted
 from robust.report.draws import describe_random
 from robust.report.groups import describe_groups, describe_weakest
+from robust.report.queries import describe_queries
 from robust.report.table import (
     WORST_CLASS,
     Column,
@@ -71,6 +72,7 @@ def terminal(board: Board, width: int, sign: str = "<=") -> str:
         *filter(None, map(describe_folds, board.rows)),
         *brackets,
         *curves,
+        *(told for row in board.rows for told in describe_queries(row)),
         *[describe_attacks(board)] * (hidden == without_attacks),
         describe_rounding(board),
         describe_scores(board),

@@ -104,6 +104,8 @@ class AccuracyTest:
             case.note("undecided", int(result.found.undecided.sum()))
         if result.found.partial:
             case.note("partial", result.found.partial)
+        if result.found.queries is not None:
+            case.note("queries_of_a_sample", result.found.asked)
         for figure in list_means(case.samples.criterion, result.found.score, result.found.regions, result.corrupted):
             self._note_mean(case, "", figure)
             self._judge_mean(case, result, figure)

@@ -13,7 +13,15 @@ from robust.session.fixtures import RESULTS, read_mark
 from robust.session.header import describe_run
 from robust.session.places import needs_model
 from robust.session.run import Run
-from robust.session.selection import Selection, describe_unmeasured, group_rows, is_excuse, is_shipped, weigh_parts
+from robust.session.selection import (
+    Selection,
+    describe_unmeasured,
+    group_rows,
+    is_excuse,
+    is_shipped,
+    is_stopped,
+    weigh_parts,
+)
 from robust.settings.baseline import FLOAT
 from robust.settings.parsing import call_hook
 
@@ -31,6 +39,7 @@ class RobustSession:
         self.selection = selection
         self.failures: list[str] = []  # of the session as a whole
         self._unwritten = False  # whether the leaderboard could not be written
+        self._stopped = False  # whether an attack could not be run to its end: then the answers of models are kept
         self._excused = False  # whether a test failed or was skipped: then a row may be missing
         self._checked = False  # whether the models were loaded, and all else was tried
         self._sent: set[str] = set()  # the digests of the samples whose labels were sent
@@ -110,6 +119,7 @@ class RobustSession:
             report.robust_warnings = item.stash.get(WARNINGS, [])
             report.robust_compared = item.stash.get(COMPARED, None)
         report.robust_ours = True
+        report.robust_stopped = PAYLOADS not in item.stash and is_stopped(item, report)
         if PAYLOADS not in item.stash:
             report.robust_unmeasured = describe_unmeasured(item, report, self.run.settings)
         if report.when == "call" and PAYLOADS in item.stash:
@@ -135,6 +145,7 @@ class RobustSession:
         if message := getattr(report, "robust_unmeasured", ""):
             self.failures.append(message)
         self._excused |= is_excuse(report)
+        self._stopped |= getattr(report, "robust_stopped", False)
         if not hasattr(report, "robust_warnings"):  # a test without the model, or not its call
             return
         results = self.run.results
@@ -255,6 +266,10 @@ class RobustSession:
         self._save(session)
         if not self._unwritten:
             results.clear()
+        if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not (
+            self._stopped or results.describe_unfinished()
+        ):
+            self.run.resources.models.forget_answers()
         if self._unwritten or len(self.failures) > failed:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -27,12 +27,12 @@ from robust.evaluation.universal import draw_others
 from robust.flags import Flags
 from robust.gates import Measured, decide
 from robust.models.answering import draws_of
-from robust.models.blackbox import is_black_box
+from robust.models.blackbox import answers_labels, is_black_box
 from robust.models.traits import is_queried
 from robust.progress import Bar, tell_kept, watch_suite
 from robust.session.case import Case, fail
 from robust.session.per_module import PerModule
-from robust.session.queries import leave_queries, replace_attack, replace_stages
+from robust.session.queries import leave_queries, replace_attack, replace_default, replace_stages
 from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.session.selection import part_of
@@ -228,12 +228,19 @@ class Measurements:
         if any(suite.name == name for suite in self._settings.suites):
             suite, allowed = self._suite(case, name), self._data.read_threat(threat)
             return [stage.attack for stage in suite.stages if narrow_threat(allowed, stage)]
-        return [replace_attack(name, self._settings.attacks, threat) if is_queried(case.module) else name]
+        settings = self._settings
+        if is_queried(case.module):
+            return [replace_attack(name, settings.attacks, threat)]
+        if answers_labels(case.module) and not settings.named:
+            return [replace_default(name, threat, settings.queries)]
+        return [name]
 
     def describe_changes(self, case: Case, name: str, threat: str) -> str:
         """Return a note on what is run otherwise than an attack or a suite says; or ""."""
         run = self.list_attacks(case, name, threat)
         changed = is_queried(case.module) and run != [name]
+        if answers_labels(case.module) and run != [name]:
+            return f"{name} under {threat}: the model answers with labels alone, so it is run as {run[0]}"
         if changed or self._lacks_stages(case, name):
             return f"{name} under {threat}: no gradient reaches the inputs, so it is run as {' and '.join(run)}"
         fit = describe_fit(run, self._data.classes, self._data.criterion)

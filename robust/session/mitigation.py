@@ -65,7 +65,7 @@ class Mitigation:
             return None
         # What it has found holds; the row is partial only where its own attacks were stopped.
         shown = {"mitigations": [*attack.names], "samples": tried} | options_of(attack.build(module))
-        found = replace(found, attack=MITIGATED, partial="", options=shown)
+        found = replace(found, attack=MITIGATED, partial="", options=shown, queries=None, asked=0)
         return Result(str(allowed), self._answers.get_clean(module, case.samples).correct, found)
 
     def _choose(self, probe: AttackProbe, weak: bool) -> MitigatedAttack:

@@ -19,6 +19,7 @@ from robust.device import device_of
 from robust.distributed.ranks import Ranks
 from robust.evaluation.measure import check_model
 from robust.models.answering import add_draws, compare_answers, describe_draws, draws_of
+from robust.models.blackbox import BlackBox
 from robust.models.early import check_early
 from robust.models.format import Terms
 from robust.models.load import Build, Builder, Subject, get_builder, load, make_subject, place
@@ -141,6 +142,13 @@ class Models:
         check_model(module, self._data.dataset, self._data.samples)
         return module
 
+    def forget_answers(self) -> None:
+        """Remove the answers of black boxes that were kept for the case that this run is stopped."""
+        for subject in self._subjects.values():
+            for part in subject.module.modules():
+                if isinstance(part, BlackBox):
+                    part.forget()
+
     def get_builder(self, spec: ModelSpec) -> Build:
         """Return a function that builds an untrained model of this architecture, on `device`."""
         builder = self._get_builder(spec)
@@ -179,6 +187,7 @@ class Models:
             layout=data.dataset.layout,
             declared=not data.dataset.open,
             road=settings.road,
+            home=settings.home,
         )
 
     def get_card(self, variant: Variant) -> TrainingCard | None:

@@ -12,7 +12,7 @@ from robust.evaluation.measure import AttackResult, CleanResult
 from robust.models.answering import draws_of
 from robust.models.load import Subject
 from robust.records.attack_outcome import AttackOutcome
-from robust.records.columns import REGIONS, SCORE, THETA, UNDECIDED, Columns
+from robust.records.columns import QUERIES, REGIONS, SCORE, THETA, UNDECIDED, Columns
 from robust.records.corrupted import CORRUPTED
 from robust.records.moved import Moved
 from robust.records.used import DataUsed, ModelUsed
@@ -28,13 +28,13 @@ from robust.verification.moved import count_moved, count_parts
 
 
 def name_columns(found: CleanResult | AttackResult) -> Columns:
-    """Return the scores of a result, what its inputs and corruptions tell, and which samples no test decides.
+    """Return the scores of a result, what its inputs, corruptions and queries tell, and which samples no test decides.
 
     There are no columns of what it does not have.
     """
     columns = {SCORE: found.score, REGIONS: found.regions, UNDECIDED: found.undecided}
     if isinstance(found, AttackResult):
-        columns |= {THETA: found.theta, CORRUPTED: found.corrupted}
+        columns |= {THETA: found.theta, CORRUPTED: found.corrupted, QUERIES: found.queries}
     return {name: column for name, column in columns.items() if column is not None}
 
 
@@ -67,6 +67,7 @@ class PayloadBuilder:
             stages=attack.stages,
             partial=attack.partial,
             rounded=attack.rounded,
+            asked=attack.asked,
             moved=_count_moved(case, result),
             columns=name_columns(attack),
         )

@@ -1,7 +1,8 @@
 """Attacks on a model that passes no gradient: queries in place of the attacks that follow a gradient.
 
 Of a quantised model for every threat model; of a black box under a table, a patch, pixels or turns of an image, whose
-suites search by queries.
+suites search by queries. A model that answers with labels alone has no margin for square to follow, and is attacked by
+decision in its place.
 """
 
 from dataclasses import replace
@@ -11,8 +12,10 @@ from robust.attacks.grammar.patch import PATCH
 from robust.attacks.grammar.pixels import PIXELS
 from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.grammar.spatial import SPATIAL
+from robust.attacks.spec import Spec
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.words import families_of
+from robust.settings.queries import QUERIES, spend
 from robust.trust.row_probe import follows_gradient
 
 SQUARE, NOISE = Stage("square", ("linf", "l2")), Stage("noise")
@@ -36,6 +39,17 @@ def replace_attack(attack: str, attacks: tuple[str, ...], threat: str) -> str:
     own = others.get(next(iter(families)), SQUARE) if len(families) == 1 else SQUARE
     search = SEARCH if PRODUCT in families else own
     return search.attack if attack == [other for other in attacks if follows_gradient(other)][-1] else NOISE.attack
+
+
+def replace_default(attack: str, threat: str, queries: int | None) -> str:
+    """Return what a model that answers with labels alone is attacked by, in place of an attack that nobody named.
+
+    It is decision for square; not under l1, which neither is for. `queries` is how many it may make of a sample.
+    """
+    fitting = families_of([threat]) <= {"linf", "l2"}
+    if not fitting or Spec.parse(attack).name != SQUARE.attack:
+        return attack
+    return spend("decision", queries or QUERIES, [threat])
 
 
 def leave_queries(suite: Suite) -> Suite:

@@ -185,11 +185,13 @@ class Run:
         """Tell once, before anything is measured, which figures could not settle whether a floor holds."""
         if self._foretold or not self.files:
             return
+        from robust.session.asking import foretell_asking
         from robust.session.data import count_together
 
         self._foretold = True
         data = self._parts
         lines = self.gate_checks.foretell(sum(len(part.samples) for part in data), partial(count_together, data))
+        lines += foretell_asking(self.settings, self.resources.models, data[0])
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if reporter and self.config.get_verbosity() >= 0:
             for line in lines:

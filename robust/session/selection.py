@@ -146,6 +146,11 @@ def is_excuse(report: Any) -> bool:
     return outcome == "failed" or (outcome == "skipped" and hasattr(report, "robust_ours"))
 
 
+def is_stopped(item: pytest.Item, report: pytest.TestReport) -> bool:
+    """Whether a test that has measured nothing failed, and not for what a check has found."""
+    return report.failed and not item.name.startswith(("test_preflight", "test_trust"))
+
+
 def _row(item: pytest.Item) -> object:
     """Return what the tests of one row have in common; None for a test without a row."""
     params = _params(item)

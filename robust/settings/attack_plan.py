@@ -20,6 +20,7 @@ from robust.attacks.words import canonical_threat, families_of, family_of
 from robust.data.dataset import Dataset
 from robust.models.spec import ModelSpec
 from robust.settings.parsing import Hooks, OptionError, SettingsError, blame, read_items, read_list
+from robust.settings.queries import fit_queries, read_queries
 from robust.settings.sources import Options, OptionValue
 from robust.settings.values import DATA
 from robust.train.recipe import RECIPES
@@ -48,6 +49,8 @@ class AttackPlan:
     attacks: tuple[str, ...]  # canonical: "pgd:steps=40"
     suites: tuple[Suite, ...]
     search: tuple[str, ...]  # how suites ask a cheaper copy of the model
+    queries: int | None  # that each attack may make of a sample; None: as many as its steps say
+    named: bool  # whether somebody named the attacks, so that they are not chosen by what the model answers with
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,18 +70,23 @@ def read_attack_plan(options: Options, dataset: Dataset, blind: bool, hooks: Hoo
     attacks = [
         *read_list(options["attack"], str, "" if suites else _choose_attacks(threats, blind, dataset.labels == "map"))
     ]
-    needs_threat = not threats
+    needs_threat, planned = not threats, [*attacks]
     _change(hooks, attacks, threats)
+    named = bool(options["attack"].texts) or attacks != planned
+    queries = _read_queries(options, suites)
     if needs_threat and not threats:
         refuse_missing_threat(options["data"].text or DATA)
     if not (threats and (attacks or suites)):
         option, what = ("attack", "attack") if threats else ("threat", "threat model")
         raise OptionError(option, None, f"there is no {what} left to run ({HOOK})")
+    allowed = read_items("threat", threats, partial(canonical_threat, folder=options["threat"].folder))
     plan = AttackPlan(
-        read_items("threat", threats, partial(canonical_threat, folder=options["threat"].folder)),
-        read_items("attack", attacks, _read_attack),
+        allowed,
+        tuple(fit_queries(text, queries, allowed, named=named) for text in read_items("attack", attacks, _read_attack)),
         suites,
         read_list(options["search"], _read_way),
+        queries,
+        named,
     )
     for attack in plan.attacks:
         with blame("attack", attack):
@@ -124,6 +132,15 @@ def read_suites(option: OptionValue, criterion: str) -> tuple[Suite, ...]:
 def _has_no_suites(option: OptionValue) -> bool:
     """Whether the user wants none of the suites that the ini file names."""
     return option.texts == ("none",)
+
+
+def _read_queries(options: Options, suites: tuple[Suite, ...]) -> int | None:
+    """Return the queries of a sample that each attack may make; OptionError beside suites, whose files say them."""
+    queries = read_queries(options["queries"])
+    if queries is not None and suites:
+        problem = f"it is for attacks, and {suites[0].name} says the steps of its own; name attacks, or leave one out"
+        raise OptionError("queries", str(queries), problem)
+    return queries
 
 
 def _check_search(search: OptionValue, suites: OptionValue) -> None:

@@ -89,7 +89,14 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         curves=(curves := _read_curves(options, plan.threats, models, dataset)),
         certify=(method := read_certification(options["certify"], plan.threats, models)),
         search=plan.search,
-        draws=read_draws(options["draws"], dataset, curve=curves.ends, certify=method, search=plan.search),
+        draws=read_draws(
+            options["draws"],
+            dataset,
+            curve=curves.ends,
+            certify=method,
+            search=plan.search,
+            queries=plan.queries,
+        ),
         trainings=trainings,
         folds=tuple(folds) if of else (),
         samples=read_samples(options["samples"]),
@@ -106,6 +113,8 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
             ends=curves.ends,
             grouped=groups is not None,
         ),
+        queries=plan.queries,
+        named=plan.named,
         groups=groups,
         baselines=read_baselines(
             options["compare"], options["compare-fail"], options["save"], certified=bool(method), curves=curves.ends

@@ -68,6 +68,8 @@ class Settings:
     home: Path  # the folder for trained weights, baselines and unfinished suites
     road: str = ""  # by which compressed models are attacked; "": the first that each has
     draws: str | None = None  # how a random model's answer is formed, canonical: "mean:10"; None: of one draw
+    queries: int | None = None  # that each attack may make of a sample; None: as many as its steps say
+    named: bool = True  # whether somebody named the attacks, so that none is chosen by what the model answers with
     groups: GroupSpec | None = None  # the column that says which group a sample is of
     curves: Curves = field(default_factory=Curves)  # the smallest adversarial distances that are measured
     folds: tuple[Dataset, ...] = ()  # the data of each fold that recipes are tested on; empty: there are none

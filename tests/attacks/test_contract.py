@@ -17,7 +17,8 @@ from robust.attacks.testing import CHECKS, Case, check_attack, check_refusal, ch
 from robust.attacks.testing.case import NORMS
 
 # The norms of those that are not for all.
-ONLY: dict[str, tuple[Norm, ...]] = {"cw": ("l2",), "ddn": ("l2",), "rays": ("linf",), "square": ("linf", "l2")}
+ONLY: dict[str, tuple[Norm, ...]] = {"cw": ("l2",), "ddn": ("l2",), "square": ("linf", "l2")}
+ONLY |= dict.fromkeys(("hopskipjump", "decision", "rays"), ("linf", "l2"))
 ONLY |= dict.fromkeys(("capgd", "evolve", "frankwolfe"), ())  # of tables: see test_features.py
 ONLY |= dict.fromkeys(("lavan", "patch-rs", "universal-patch"), ())  # of a patch: see test_patch.py
 ONLY |= dict.fromkeys(("sigma-zero", "sparse-rs", "spgd"), ())  # of pixels: below, as l0

@@ -66,13 +66,22 @@ def test_nothing_beside_the_label_leads_it_astray():
     assert assail(Misleading(), make("pgd:steps=20"), x, y, threat).adversarial.sum() < misled.adversarial.sum()
 
 
-@pytest.mark.parametrize("norm", ["l2", "l1"])
-def test_other_norms_are_refused_with_what_to_use(norm):
+def test_another_norm_is_refused_with_what_to_use():
     model, x = network(), inputs(4)
-    message = f"rays is for linf, the threat is {norm}; use square or noise"
 
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        assail(model, RayS(3), x, model(x).argmax(1), LpThreat.parse(f"{norm}:1"))
+    with pytest.raises(ValueError, match=r"^rays is for linf and l2, the threat is l1; use noise$"):
+        assail(model, RayS(3), x, model(x).argmax(1), LpThreat.parse("l1:1"))
+
+
+def test_for_l2_it_breaks_nothing_that_is_farther_than_eps():
+    model, x = Linear(12).requires_grad_(False), inputs(40, (3, 4)) - 0.5
+    distance = model(x)[:, 1].abs() / model.w.norm()
+    threat = LpThreat.parse(f"l2:{float(distance.quantile(0.7)):.4f}", -100, 100)
+    outcome = assail(model, RayS(500), x, model(x).argmax(1), threat)
+
+    assert outcome.adversarial.sum() > 10
+    assert not outcome.adversarial[distance > float(threat.eps)].any()
+    assert (outcome.x_adv - x).flatten(1).norm(dim=1).max() <= float(threat.eps)
 
 
 @pytest.mark.parametrize("steps", [0, -1])

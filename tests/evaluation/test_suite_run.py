@@ -122,6 +122,7 @@ def test_the_hardest_are_those_that_have_the_least_of_their_margin_left():
             faulty=none,
             margin=margin,
             clean=clean,
+            queries=np.full(5, 1),
             cost=np.array([5, 5]),
             seconds=1.0,
             batch=5,

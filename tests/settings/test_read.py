@@ -36,6 +36,11 @@ GOOD = {
     "download": (["download"], lambda s: s.download, True),
     "threat": (["threat=linf:8/255,l2:.5", "threat=linf:8/255"], lambda s: s.threats, ("linf:8/255", "l2:0.5")),
     "attack": (["attack=fgsm,pgd:steps=5", "attack=fgsm"], lambda s: s.attacks, ("fgsm", "pgd:steps=5")),
+    "queries": (
+        ["model=http://a.example/", "queries=500"],
+        lambda s: (s.queries, s.attacks, s.named),
+        (500, ("square:steps=498", "noise"), False),
+    ),
     "suite": (["suite=quick-1"], lambda s: ([suite.name for suite in s.suites], s.attacks), (["quick-1"], ())),
     "time": (["suite=quick-1", "time=1.5m"], lambda s: s.seconds, 90.0),
     "search": (["suite=quick-1", "search=bf16,fold"], lambda s: s.search, ("bf16", "fold")),

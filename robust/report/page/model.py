@@ -14,7 +14,7 @@ from robust.report import compressed
 from robust.report.board import Board, Row, percent
 from robust.report.draws import describe_undecided
 from robust.report.lines import Line, lines
-from robust.report.page import bracket
+from robust.report.page import bracket, queries
 from robust.report.page.corrupted import by_corruption
 from robust.report.page.curves import Curve, chart
 from robust.report.page.groups import by_class, by_group
@@ -75,6 +75,7 @@ def _row(board: Board, row: Row, gallery: Gallery | None, first: Record, up: str
         tag("h4", f"{record.threat}, {record.suite} ", verdict(row)),
         tag("p", told) if (told := explain_threat(record.threat)) else None,
         bracket.section(row),
+        queries.section(row),
         tag(
             "div", _attacks(lines(board, row)[len(record.attacks) == 1 :]), by_class(record), class_="wide", tabindex=0
         ),
