@@ -22,7 +22,7 @@ from robust.attacks.combine.until import Until
 from robust.attacks.engine import AnyAttack, assail
 from robust.attacks.families import CLASSES, find_unfit
 from robust.attacks.registry import ATTACKS
-from robust.attacks.spec import Spec, Value, configure
+from robust.attacks.spec import Spec, Value, configure, describe_alone
 from robust.attacks.task import Model, NoGradientError
 from robust.attacks.threats.threat import Part, Threat
 
@@ -57,7 +57,7 @@ def make(text: str | Spec, load: Callable[[str], Model] = no_models) -> AnyAttac
     attack: AnyAttack = read(own) if read else configure(cls, own)
     for wrapper, given in _wrappers(spec):
         if getattr(cls, "alone", False):
-            raise ValueError(f"{spec}: {spec.name} takes no {given[0][0]}: it is one patch that serves all samples")
+            raise ValueError(describe_alone(spec, given[0][0]))
         if wrapper is Transfer:
             attack = wrapper(attack, load(str(given[0][1])))
         else:

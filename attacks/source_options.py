@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from robust.attacks.registry import ATTACKS
-from robust.attacks.spec import Spec, check_at_least_1, check_loss, configure
+from robust.attacks.spec import Spec, check_at_least_1, check_loss, configure, describe_alone
 
 COMBINE = Path(__file__).parent / "combine"
 WRAPPERS = (
@@ -36,10 +36,14 @@ def check_options(spec: Spec) -> None:
     own, path = spec, ATTACKS.find_file(spec.name)
     for option in (*WRAPPERS, SURROGATE):
         own = own.without(option)
+    alone = False
     if path and (cls := _read_class(path)):
         configure(cls, own)
+        alone = cls.alone
     for option in WRAPPERS:
         given = tuple(pair for pair in spec.options if pair[0] == option)
+        if given and alone:
+            raise ValueError(describe_alone(spec, option))
         if given and (cls := _read_class(COMBINE / f"{option}.py", option)):
             configure(cls, Spec(spec.name, options=given), attack=None)
 
@@ -59,7 +63,8 @@ def _read_class(path: Path, option: str = "") -> type[Any] | None:
     except ValueError:
         return None
     check = _read_check(found[0], {name for name, *_ in fields})
-    return make_dataclass(found[0].name, fields, namespace={"__post_init__": check}, frozen=True)
+    namespace = {"__post_init__": check, "alone": "alone: ClassVar[bool] = True" in map(ast.unparse, found[0].body)}
+    return make_dataclass(found[0].name, fields, namespace=namespace, frozen=True)
 
 
 def _is_wanted(node: ast.ClassDef, option: str) -> bool:

@@ -126,3 +126,8 @@ def check_loss(loss: object) -> None:
     """Raise ValueError for a name that no criterion has; a function is always accepted."""
     if isinstance(loss, str) and loss not in (*LOSSES, *MAP_LOSSES):
         raise ValueError(f"unknown loss {suggest(loss, (*LOSSES, *MAP_LOSSES), 'loss')}")
+
+
+def describe_alone(spec: Spec, option: str) -> str:
+    """Return why an attack with `alone` takes no option of every attack, in one line."""
+    return f"{spec}: {spec.name} takes no {option}: it is one patch that serves all samples"

@@ -69,7 +69,8 @@ SHOWN = {
     ("deepfool", "linf"): [("deepfool", 0)],
     ("square", "linf"): [("square:steps=600", 0)],
     ("square", "l2"): [("square:steps=600", 0.75)],
-    **{("noise", norm): [("noise", 1)] for norm in NORMS},  # nothing but that it is no worse than the truth
+    # Nothing but that these are no worse than the truth.
+    **{(name, norm): [(name, 1)] for name in ("noise", "worstof") for norm in NORMS},
 }  # fmt: skip
 
 
