@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-truth bench-stages bench-search bench-large bench-curve bench-labels bench-collapse bench-knobs bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
+.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-truth bench-stages bench-search bench-large bench-curve bench-labels bench-collapse bench-spatial bench-knobs bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo
@@ -144,6 +144,10 @@ bench-labels: .venv/peers
 # A collapse of fgsm-at, caught; Fashion-MNIST must be on the machine.
 bench-collapse: .venv/ready
 	$(BIN)/python -m benchmarks.collapse
+
+# Networks under turned and moved images, beside Foolbox; Fashion-MNIST must be on the machine.
+bench-spatial: .venv/peers
+	$(BIN)/python -m benchmarks.spatial
 
 # What skips, batch norm, initialisation and regularisers do to robust training, in an hour of two cores; likewise.
 bench-knobs: .venv/ready
