@@ -97,9 +97,7 @@ def list_peers(count: int) -> dict[str, Peer]:
     if find_spec("foolbox"):
         from benchmarks.peers import foolbox
 
-        # Without a start L0FMN of foolbox 3.3.4 ends in an IndexError: it sorts as many values as there are, and one more.
-        start = foolbox.foolbox.attacks.SaltAndPepperNoiseAttack(steps=100, across_channels=True)
-        peers["foolbox L0FMN"] = foolbox.attacker("L0FMNAttack", steps=500, init_attack=start)
+        peers["foolbox L0FMN"] = foolbox.from_noise("L0FMNAttack", steps=500)
         peers["foolbox SaltAndPepper"] = foolbox.attacker("SaltAndPepperNoiseAttack", steps=1000, across_channels=True)
     return peers
 

@@ -21,3 +21,9 @@ def attacker(name: str, eps: float | None = None, **options: object) -> Attacker
         return found
 
     return attack
+
+
+def from_noise(name: str, **options: object) -> Attacker:
+    """One that begins at random noise: without a start L0FMN of foolbox 3.3.4 ends in an IndexError."""
+    start = foolbox.attacks.SaltAndPepperNoiseAttack(steps=100, across_channels=True)
+    return attacker(name, None, init_attack=start, **options)
