@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-truth bench-stages bench-search bench-large bench-curve bench-labels bench-collapse bench-spatial bench-knobs bench-draws bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
+.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-truth bench-stages bench-search bench-large bench-curve bench-labels bench-collapse bench-spatial bench-knobs bench-corruptions bench-draws bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo
@@ -156,6 +156,10 @@ bench-knobs: .venv/ready
 # Random answers beside closed forms, and random defences of one small network: three minutes of a core.
 bench-draws: .venv/ready
 	$(BIN)/python -m benchmarks.draws
+
+# Networks under common corruptions, and what training with them gains; likewise.
+bench-corruptions: .venv/ready
+	$(BIN)/python -m benchmarks.corruptions
 
 # The brackets of published networks, and the time of bounds; likewise.
 bench-bounds: .venv/ready

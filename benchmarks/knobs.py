@@ -204,7 +204,7 @@ def _figure(marks: list[NDArray[np.bool_]], usual: list[NDArray[np.bool_]]) -> l
     ]
 
 
-def describe_change(marks: NDArray[np.bool_], usual: NDArray[np.bool_]) -> str:
+def describe_change(marks: NDArray[Any], usual: NDArray[Any]) -> str:
     """Return the mean difference of two (seeds, images) in points, with its 95 % interval."""
     difference = 100.0 * (marks.astype(float) - usual)
     seeds, images = difference.shape

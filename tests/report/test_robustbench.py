@@ -59,7 +59,7 @@ def given(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A leaderboard with three rows of its own, one under a union, one under corruptions, which is no file of theirs."""
+    """A leaderboard with three rows of its own: under a ball, a union, and corruptions; the last two are no entries."""
     others = (record(threat=threat) for threat in ("linf:8/255+l2:0.5", "corruption:3"))
     file(tmp_path / "board", record(threat="linf:8/255"), *others)
     return tmp_path / "board"
