@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-truth bench-stages bench-search bench-large bench-curve bench-labels bench-collapse bench-spatial bench-knobs bench-corruptions bench-draws bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
+.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-truth bench-stages bench-search bench-large bench-curve bench-labels bench-collapse bench-spatial bench-knobs bench-compress bench-corruptions bench-draws bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo
@@ -160,6 +160,10 @@ bench-draws: .venv/ready
 # Networks under common corruptions, and what training with them gains; likewise.
 bench-corruptions: .venv/ready
 	$(BIN)/python -m benchmarks.corruptions
+
+# Published networks in 8 bits, pruned and distilled, by each road of attack; needs the extra compress. Half an hour.
+bench-compress: .venv/ready
+	$(BIN)/python -m benchmarks.compress
 
 # The brackets of published networks, and the time of bounds; likewise.
 bench-bounds: .venv/ready

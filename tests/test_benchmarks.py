@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from benchmarks import subjects, table
+from benchmarks.compress_nets import adaptive, rounded
 from benchmarks.duel import Duel, Row, Side, adversarial, distance, median, run_duel
 from benchmarks.gpu import Check, Outcome, compare, run
 from benchmarks.knobs import describe_change, thin
@@ -183,3 +184,12 @@ def test_of_imbalanced_data_a_tenth_of_half_of_the_classes_is_left():
     left = thin(Samples(np.zeros((300, 1), np.float32), y, np.arange(300)))
 
     assert np.bincount(left.y).tolist() == [30] * 5 + [3] * 5
+
+
+def test_the_adaptive_attack_on_the_rounded_network_is_on_the_same_network():
+    x = torch.rand(8, 1, 8, 8, requires_grad=True)
+    defence, attacked = rounded().eval(), adaptive().eval()
+
+    assert torch.allclose(defence(x), attacked(x), atol=1e-5)
+    grads = [torch.autograd.grad(net(x).sum(), x)[0].abs().sum() for net in (defence, attacked)]
+    assert grads[0] == 0 < grads[1]
