@@ -11,7 +11,6 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 
-PRECISION = 0.05  # of the ball: a search for a radius ends at this distance
 NORMS = ("linf", "l2")
 
 
@@ -41,10 +40,13 @@ class RayS:
     """
 
     steps: int = 1000  # queries of the model, at most
+    precision: float = 0.05  # at which a search for a radius ends, as a share of eps
     maps: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)
+        if not 0 < self.precision <= 1:
+            raise ValueError(f"precision, a share of eps, must be above 0 and at most 1, got {self.precision:g}")
 
     def init(self, task: Task) -> RaySState:
         """Return the first state: the ray to the far end of each value's range. ValueError for l1."""
@@ -65,7 +67,7 @@ class RayS:
         high = torch.where(found, state.asked, state.high)
         low = torch.where(fooled, state.low, torch.where(state.searching, state.asked, state.low))
         searching = torch.where(state.searching, True, found)
-        precise = searching & (high - low <= PRECISION * reach_of(task))
+        precise = searching & (high - low <= self.precision * reach_of(task))
         ray = torch.where(precise[:, None], state.trial, state.ray)
         radius = torch.where(precise, high, state.radius)
         searching &= ~precise

@@ -6,9 +6,10 @@ from torch import nn
 
 from robust.attacks import LpThreat, Rng, assail, make
 from robust.attacks.task import Task
-from robust.attacks.zoo.rays import PRECISION, RayS, _next_block, _turn
+from robust.attacks.zoo.rays import RayS, _next_block, _turn
 from tests.attacks.models import Affine, Linear, inputs, network
 
+PRECISION = RayS().precision
 BINARY = LpThreat.parse("linf:0.2", -100, 100)
 
 
@@ -82,6 +83,12 @@ def test_for_l2_it_breaks_nothing_that_is_farther_than_eps():
     assert outcome.adversarial.sum() > 10
     assert not outcome.adversarial[distance > float(threat.eps)].any()
     assert (outcome.x_adv - x).flatten(1).norm(dim=1).max() <= float(threat.eps)
+
+
+@pytest.mark.parametrize("precision", [0.0, 1.5, float("nan")])
+def test_precision_is_a_share_of_eps(precision):
+    with pytest.raises(ValueError, match="precision, a share of eps"):
+        RayS(precision=precision)
 
 
 @pytest.mark.parametrize("steps", [0, -1])
