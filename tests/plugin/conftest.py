@@ -20,7 +20,8 @@ from tests.forks import OUTER, ForkedWorker, fork_pytest
 # pytester forgets what an inner run imports first; these modules, and what they import, must not be made twice.
 for found in pkgutil.walk_packages(robust.__path__, "robust."):
     importlib.import_module(found.name)
-importlib.import_module("captum.attr")  # which is imported late
+for late in ("captum.attr", "torch.ao.quantization", "torch._inductor.runtime.autotune_cache"):  # imported late
+    importlib.import_module(late)
 
 NET = """
 from pathlib import Path
