@@ -29,7 +29,7 @@ class Wanted:
     options: dict[str, Any]  # those of each attack, or of the suite, by name
     draw: int | None = None  # the seed of the draw of the samples; None if it is `seed`
     criterion: dict[str, Any] = field(default_factory=CRITERION.copy)
-    draws: str = ""  # how the deployed answer is formed of random ones
+    draws: str | None = ""  # how the deployed answer is formed of random ones; None if that is not known yet
 
     @classmethod
     def of(cls, record: Record) -> "Wanted":
@@ -126,7 +126,7 @@ def _describe_difference(record: Record, wanted: Wanted) -> str:
     """Describe why they are not the same measurement, as the end of a sentence; "" if they are."""
     if record.criterion != wanted.criterion:
         return f"was judged by the criterion {_to_text(record.criterion)}, not {_to_text(wanted.criterion)}"
-    if record.draws != wanted.draws:
+    if wanted.draws is not None and record.draws != wanted.draws:
         take = f": take --robust-draws={record.draws}" * bool(record.draws and wanted.draws)
         return f"is of {_tell_draws(record.draws)}, not of {_tell_draws(wanted.draws)}{take}"
     if record.seed != wanted.seed:

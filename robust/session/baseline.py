@@ -28,7 +28,6 @@ from robust.baseline.tolerance import CERTIFIED, MEAN, MIOU, ROBUST
 from robust.data.dataset import Samples
 from robust.data.spool import pick_rows
 from robust.evaluation.measure import options_of
-from robust.models.answering import draws_of
 from robust.models.weights import hash_weights
 from robust.records.record import Record
 from robust.records.used import DataUsed
@@ -122,7 +121,7 @@ def find_row(
         options=_list_options(check, settings, models),
         draw=settings.draw,
         criterion={"name": samples.criterion},
-        draws=draws_of(models.load(variant).module),
+        draws=models.find_draws(variant),
     )
     by_name = settings.baselines.compare in (AUTO, LATEST)
     single = len(settings.everything) == 1

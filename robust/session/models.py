@@ -101,6 +101,13 @@ class Models:
         self._states[variant].restore(known=True)  # a test of the user's may have asked the model itself
         return self._subjects[variant]
 
+    def find_draws(self, variant: Variant) -> str | None:
+        """Return how a model's answer is formed of random ones, "" if it is not random; None before it is loaded.
+
+        A baseline is selected before the first test, when a training has not begun.
+        """
+        return draws_of(self._subjects[variant].module) if variant in self._subjects else None
+
     def _add_draws(self, variant: Variant, subject: Subject) -> Subject:
         """Return a model that answers at random with how its deployed answer is formed; all others as they are.
 

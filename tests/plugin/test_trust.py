@@ -11,7 +11,7 @@ from robust.records.trust import Finding
 from robust.trust.checks import INDICATORS
 
 NOISY = """
-import torch
+import numpy
 from net import make as plain
 from torch import nn
 
@@ -21,7 +21,7 @@ class Noisy(nn.Module):
         self.net = plain()
 
     def forward(self, x):
-        return self.net(x) * (1 + 0.01 * torch.randn(1))
+        return self.net(x) * (1 + 0.01 * float(numpy.random.randn()))
 
 def make():
     return Noisy()

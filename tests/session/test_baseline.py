@@ -22,7 +22,7 @@ from robust.settings.baseline import Baselines, RegressionCheck
 from tests.making import attacked, certificate, evidence, flags, record
 from tests.session.making import attack, data, results, samples, settings
 
-MODELS = SimpleNamespace(load_surrogate=None)
+MODELS = SimpleNamespace(load_surrogate=None, find_draws=lambda variant: None)
 ATTACKS = ("fgsm", "pgd:steps=5")
 DIGEST = samples().digest
 ROBUST = RegressionCheck(read_tolerance("robust_acc:0pp"), "", "linf:0.15")
