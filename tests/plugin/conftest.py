@@ -20,7 +20,10 @@ from tests.forks import OUTER, ForkedWorker, fork_pytest
 # pytester forgets what an inner run imports first; these modules, and what they import, must not be made twice.
 for found in pkgutil.walk_packages(robust.__path__, "robust."):
     importlib.import_module(found.name)
-for late in ("captum.attr", "torch.ao.quantization", "torch._inductor.runtime.autotune_cache"):  # imported late
+for late in (  # imported late, and torch refuses to register its caches twice
+    *("captum.attr", "torch.ao.quantization", "torch.export._trace", "torch._functorch.aot_autograd"),
+    *("torch._inductor.codecache", "torch._inductor.runtime.autotune_cache"),
+):
     importlib.import_module(late)
 
 NET = """
