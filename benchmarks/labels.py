@@ -26,7 +26,7 @@ from robust.attacks.rng import seeded
 
 OUT = Path(__file__).parent / "labels.md"
 AT = (50, 100, 200, 500, 1000)  # queries a sample
-BUDGET, N, SEED = AT[-1], 40, 0
+BUDGET, N, SEED = AT[-1], 100, 1
 CASES = (  # (network, threat model)
     ("standard", "l2:0.75"),
     ("pgd-at-l2", "l2:1.5"),
