@@ -91,7 +91,7 @@ WRONG = {
     "data function returns no data": (["data=net.py:words", LINF], "the mapping has a; expected an input"),
     "too many samples": (["samples=9999"], "digits has 599 test samples"),
     "absent device": (["device=cuda:99"], "CUDA devices"),
-    "an attack for another norm": (["attack=rays:steps=20", "threat=l2:1"], "rays is for linf, the threat is l2; use"),
+    "an attack for another norm": (["attack=rays:steps=20", "threat=l1:1"], "rays is for"),
     "an attack for another norm of a union": (["attack=square", "threat=linf:0.1+l1:3"], "square is for linf and l2"),
     "an attack for another norm, by a surrogate": (
         ["attack=cw:restarts=2:surrogate=net.py:bare", LINF],
@@ -339,12 +339,12 @@ def test_a_hook_may_load_what_is_of_no_format(pytester, cluttered):
 
 
 def test_a_stage_is_refused_for_the_norms_that_it_says_it_is_for(cluttered):
-    stage = '[[stages]]\nattack = "rays:steps=5"\n'
-    for name, norms in ("own", ""), ("fine", 'norms = ["linf"]\n[[stages]]\nattack = "pgd"\n'):
+    stage = '[[stages]]\nattack = "cw:steps=5"\n'
+    for name, norms in ("own", ""), ("fine", 'norms = ["l2"]\n[[stages]]\nattack = "pgd"\n'):
         (cluttered / f"{name}.toml").write_text(stage + norms)
 
     check(cluttered, NET, "suite=fine.toml", "threat=linf:0.1+l2:1")
-    with pytest.raises(pytest.UsageError, match=r"^--robust-suite=own-\w+: rays is for linf, the threat is l2; use "):
+    with pytest.raises(pytest.UsageError, match=r"^--robust-suite=own-\w+: cw is for l2, the threat is linf; use "):
         check(cluttered, NET, "suite=own.toml", "threat=linf:0.1+l2:1")
 
 
