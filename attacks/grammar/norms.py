@@ -10,6 +10,7 @@ from robust.attacks.synonyms import look_up_synonym, plain
 
 NORMS = ("linf", "l2", "l1")
 NUMBER = r"[+-]?[\d.]{1,40}(e[+-]?\d{1,3})?"  # with bounds: exact fractions grow with the exponent
+OTHERS = "or another threat model, as patch:5x5, l0:20, spatial:rotate=30 or corruption:3"
 EPS = "a number above 0, as 0.03 or 8/255, in the units of the data; with + a union, as linf:8/255+l2:0.5"
 
 
@@ -22,7 +23,7 @@ def parse_threat(text: str) -> tuple[str, Fraction]:
     if (norm not in NORMS or "_" in radius) and (meant := _read_loosely(text)):
         raise ValueError(f"{text!r}: write {'NORM:EPS, as ' * text.strip()[:1].isdigit()}{meant}")
     if norm not in NORMS:
-        raise ValueError(f"{text!r}: unknown norm {suggest(norm, NORMS)}; write NORM:EPS, as linf:8/255")
+        raise ValueError(f"{text!r}: unknown norm {suggest(norm, NORMS)}; write NORM:EPS, as linf:8/255, {OTHERS}")
     try:
         eps = _read_eps(radius)
         size = float(eps)

@@ -4,6 +4,7 @@ import argparse
 import os
 import shlex
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def compress(order: CompressOrder, args: argparse.Namespace) -> Compressed:
     """Load the model of an order, prune it, train it on and pack it as the order says."""
     samples = order.dataset.load("train", order.calibration, order.seed)
     terms = _make_terms(order, samples)
-    with seeded(order.seed):
+    with seeded(order.seed), _renaming(order.spec.text):
         subject = load(order.spec, order.arch, order.folder, terms)
     few = samples.take(np.arange(min(TRIED, len(samples))))
     check_model(subject.module, order.dataset, few)
@@ -68,6 +69,16 @@ def compress(order: CompressOrder, args: argparse.Namespace) -> Compressed:
     )
     calibrated = samples if order.packing.endswith("static") else None
     return Compressed(before, network if order.packing else before, after, content, calibrated, source)
+
+
+@contextmanager
+def _renaming(model: str) -> Iterator[None]:
+    """Let what is wrong with a model name it, and the options of this command in place of pytest's."""
+    try:
+        yield
+    except (ValueError, LookupError) as error:
+        message = str(error).replace("--robust-model=", "").replace("--robust-", "--")
+        raise ValueError(message if model in message else f"{model}: {message}") from error
 
 
 def _make_terms(order: CompressOrder, samples: Samples) -> Terms:

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import torch
 
 from robust.models.compressed import CARD, read_card
 
@@ -17,6 +18,7 @@ def make():
 @pytest.fixture(autouse=True)
 def net(tmp_path, monkeypatch):
     (tmp_path / "net.py").write_text(NET)
+    torch.save({"w": torch.zeros(2)}, tmp_path / "net.pt")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
     monkeypatch.chdir(tmp_path)
@@ -51,6 +53,11 @@ WRONG = {
     "recipe alone": (["net.py:make", "--int8=static", "--recipe=trades"], "trains on what was pruned; say how much"),
     "recipe": (["net.py:make", "--prune=0.5", "--recipe=tradse"], "did you mean 'trades'?"),
     "model": (["nope.py:make", "--int8=static"], "nope.py:make: no such file"),
+    "weights alone": (
+        ["net.pt", "--int8=static"],
+        "net.pt: holds weights only (1 tensors, first w [2]). Say what they ",
+    ),
+    "options of pytest": (["net.pt", "--int8=static"], ": --arch=net.py:make, --arch=zoo:cnn or"),
     "black box": (["blackbox:net.py:make", "--int8=static"], "is no network whose weights could be compressed"),
     "several inputs": (["zoo:fusion", "--int8=static", "--data=digits-parts"], "has several inputs"),
     "another data set": (["net.py:make", "--int8=static", "--data=digit-maps"], "does not take digit-maps"),

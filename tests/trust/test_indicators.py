@@ -56,6 +56,18 @@ class Closed(nn.Module):
         return self.base(x).detach()
 
 
+class Labels(Closed):
+    """A function around a network, whose answers are labels alone."""
+
+    def forward(self, x):
+        return nn.functional.one_hot(self.base(x.detach()).argmax(1), 10).float()
+
+
+def test_logits_that_no_gradient_leads_from_are_not_followed():
+    with pytest.raises(NotApplicableError, match="no gradient leads from the logits of base"):
+        INDICATORS.get("hidden-logits-win")(make_probe(Labels(f.make_linear()), "square:steps=20"))
+
+
 def make_black_box(*attacks):
     module = Closed(f.make_linear())
     setattr(module, QUERIED, True)

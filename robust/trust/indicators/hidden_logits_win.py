@@ -2,6 +2,7 @@
 
 from robust.attacks.combine.transfer import Transfer
 from robust.attacks.engine import eval_mode
+from robust.attacks.task import NoGradientError
 from robust.attacks.threats.product import Product
 from robust.attacks.zoo.pgd import PGD
 from robust.records.trust import Finding, NotApplicableError
@@ -21,7 +22,7 @@ def hidden_logits_win(probe: AttackProbe) -> Finding | None:
     """Check that the logits of a layer, or of an ensemble's members, lead no further than the answers (2002.08347).
 
     What stands between them and the answer may keep the label, and lead every loss astray. NotApplicableError if no
-    layer has logits other than the answers.
+    layer has logits other than the answers, or no gradient leads from them to the inputs.
     """
     if not probe.count_hardest():
         return None
@@ -35,4 +36,7 @@ def hidden_logits_win(probe: AttackProbe) -> Finding | None:
         raise NotApplicableError("no layer has logits other than the answers")
     attack = Transfer(PGD(STEPS, stride=1.0, loss="margin", last=0.01), inner)
     layers = " and ".join(inner.layers[:2]) + f" and {len(inner.layers) - 2} more" * (len(inner.layers) > 2)
-    return compare_gradient_free(probe, "hidden-logits-win", attack, f"PGD on the logits of {layers}")
+    try:
+        return compare_gradient_free(probe, "hidden-logits-win", attack, f"PGD on the logits of {layers}")
+    except NoGradientError as error:  # as in a function that gives a network's labels alone
+        raise NotApplicableError(f"no gradient leads from the logits of {layers} to the inputs") from error
