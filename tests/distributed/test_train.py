@@ -99,7 +99,7 @@ def all_first_steps(ranks, words):
 def words(tmp_path_factory):
     teacher = tmp_path_factory.mktemp("teacher") / "weights.safetensors"
     save_file(Wide().state_dict(), teacher)
-    given = {**WORDS, "ard": f"ard:teacher={teacher}"}
+    given = {**WORDS, **{name: f"{name}:teacher={teacher}" for name in ("ard", "distill")}}
     return {name: f"{word}:{SHARED}" for name, word in given.items()}
 
 
