@@ -31,6 +31,7 @@ from robust.evaluation.attack_run import RunOptions, Scores, Thetas, candidates_
 from robust.evaluation.measure import AttackResult
 from robust.evaluation.steps import Steps, count_steps
 from robust.evaluation.time_limit import TIME
+from robust.evaluation.universal import learn_first
 from robust.flags import Flags
 from robust.verification.check import check_scores, verify
 from robust.verification.distances import check_limits
@@ -105,8 +106,11 @@ def search_scores(
     """Search for the worst score of each sample by the attacks, each run to its end on all samples.
 
     What an attack `found` before counts, too; so does what this search finds and that one had missed among the samples
-    that are `correct`, (n,). At the deadline of the options it ends with what was found.
+    that are `correct`, (n,). At the deadline of the options it ends with what was found. A patch for all is learnt once
+    more, on the same samples by the same seed, so that it is the one that was shown before.
     """
+    learnt = [learn_first(attack, module, samples, threat, options) for attack, threat in attacks]
+    attacks = [(each.attack, threat) for each, (_, threat) in zip(learnt, attacks, strict=True)]
     ranks, criterion = options.ranks, read_criterion(samples.criterion)
     share, rows = ranks.deal(samples), np.arange(len(samples))[ranks.share]
     sizes = [options.batcher.fit(count_copies(attack)) for attack, _ in attacks]
@@ -115,7 +119,7 @@ def search_scores(
     worse = partial(_pick_worse, criterion)
 
     def search() -> Search:
-        began, spent = time.monotonic(), np.zeros(2, np.int64)
+        began, spent = time.monotonic() - sum(each.seconds for each in learnt), np.zeros(2, np.int64)
         scores = _ask(module, share, share.x, options)
         adversarial, spool = np.zeros(len(share), bool), np.zeros(share.x.shape, np.float32)
         thetas = np.full((len(share), WIDTH), np.nan, np.float32)
@@ -138,7 +142,8 @@ def search_scores(
     scores[found.adversarial] = worse(scores[found.adversarial], own)
     places = np.concatenate(ranks.all(rows[part.adversarial]))
     x_adv = sort_inputs(ranks.inputs(part.x_adv, counts), places)
-    forwards, backwards = sum(ranks.all(part.cost[0])), sum(ranks.all(part.cost[1]))
+    forwards = sum(ranks.all(part.cost[0])) + sum(each.forwards for each in learnt)
+    backwards = sum(ranks.all(part.cost[1])) + sum(each.backwards for each in learnt)
     theta = ranks.whole(part.theta)
     return Search(scores, adversarial, x_adv, theta, any(ranks.all(part.stopped)), (forwards, backwards, part.cost[2]))
 

@@ -87,3 +87,23 @@ def test_the_cost_of_the_search_is_counted_and_added_to_that_of_the_attack():
     assert search.cost[:2] == (20 * (1 + 6 + 1 + 1 + 1 + 1), 20 * (6 + 1))
     assert (both.forwards - found.forwards, both.backwards - found.backwards) == search.cost[:2]
     assert both.seconds == found.seconds + search.cost[2] > found.seconds
+
+
+def test_a_patch_for_all_is_the_same_in_the_search_and_before_it():
+    """The model answers with the mean of an image, of which two pixels may change: 2/16 of what they change by."""
+    x = np.random.default_rng(0).uniform(0.2, 0.8, (40, 1, 4, 4)).astype(np.float32)
+    y = x.mean((1, 2, 3))[:, None]
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 1, bias=False))
+    nn.init.constant_(model[1].weight, 1 / 16)
+    measured, others = (Samples(x[k], y[k], np.arange(20), criterion="within:0.06") for k in (slice(20), slice(20, 40)))
+    options = RunOptions(Batcher(8), others=lambda n, seed: others)
+    threat = read_threat("patch:1x2:universal=true")
+    found = measure_attack(model, measured, np.ones(20, bool), "universal-patch:steps=20", threat, options)
+
+    aimed = [(make("universal-patch:steps=20"), threat)]
+    search = search_scores(model, measured, found, np.ones(20, bool), aimed, options)
+
+    assert 0 < found.adversarial.sum() < 20
+    np.testing.assert_array_equal(search.scores[:, 0] > 0.06, found.adversarial)
+    assert not search.adversarial.any()
+    assert search.cost[0] > found.forwards / 2
