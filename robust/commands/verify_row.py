@@ -12,6 +12,7 @@ import numpy as np
 from robust.attacks.threats.threat import read_threat
 from robust.commands.row_check import Check, Row
 from robust.commands.verify_bounds import certify_again
+from robust.commands.verify_corruptions import check_corruptions
 from robust.commands.verify_curve import check_curve, check_radii
 from robust.evaluation.illustrate import to_images
 from robust.flags import Flags
@@ -69,6 +70,8 @@ def check_row(row: Row) -> Iterator[Check]:
     if row.record.curve is not None and row.evidence.near is not None:
         yield check_curve(row, row.record.curve)
     yield _check_clean(row)
+    if row.record.corrupted is not None:
+        yield check_corruptions(row, row.record.corrupted)
     if record.certificate is not None:
         yield _check_bounds(row, record.certificate)
     if record.curve is not None and record.curve.proved is not None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -129,3 +130,24 @@ def test_a_baseline_holds_them_and_compares_sample_by_sample(pytester):
     pytester.runpytest_inprocess(*TWO, "--robust-save=before").assert_outcomes(passed=2)
     again = pytester.runpytest_inprocess(*TWO, "--robust-compare=latest", "--robust-compare-fail=robust_acc:2pp")
     again.assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize("change", ["answers", "robust", "nothing"])
+def test_answers_that_were_changed_by_hand_are_found(measure, pytester, capsys, change):
+    _, record = measure(*TWO)
+    (path,) = (pytester.path / "leaderboard/results").rglob("*.json")
+    (attack,) = record.attacks
+    right = attack.columns["corrupted"].copy()
+    row = int(np.flatnonzero(record.robust)[0])
+    right[(right == 0) if change == "answers" else slice(0)] = 1
+    right[row] = 0 if change == "robust" else right[row]
+    changed = replace(record, attacks=(replace(attack, columns={**attack.columns, "corrupted": right}),))
+    path.write_text(changed.to_json())
+    capsys.readouterr()
+
+    status = main(["verify", str(path), "--model=weights.pt", "--arch=net.py:bare"])
+
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["answers"]]
+    assert (status, line.split()[1]) == ((0, "sound") if change == "nothing" else (1, "WRONG"))
+    assert "of 160 corrupted inputs are answered right" in line
+    assert ("not as recorded" in line) == (change != "nothing")
