@@ -3,13 +3,24 @@
 import re
 from pathlib import Path
 
+from robust.attacks.grammar.corruption import CORRUPTION
 from robust.attacks.grammar.family import Family
 from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.norms import NORMS, parse_threat, threat_text
 from robust.attacks.grammar.patch import PATCH
+from robust.attacks.grammar.pixels import PIXELS
+from robust.attacks.grammar.spatial import SPATIAL
 
 PRODUCT = "product"
 PART = re.compile(r"\s*([^=:;+,\s]+)\s*=\s*([^=;]+:[^=;]+)")  # of a product: its name, and its ball
+FAMILY = re.compile(r"\s*[^=:;+,\s]+\s*=\s*([\w-]+)\s*:")  # the word before the colon of a part's threat
+ONE_INPUT = {
+    FEATURES: "a table's file",
+    PATCH: "a patch",
+    PIXELS: "a number of pixels",
+    SPATIAL: "a turn",
+    CORRUPTION: "a corruption",
+}
 PARTS = "a name of the data's dict, or 0, 1, ... of a tuple; a part that is not named is fixed: docs/several-inputs.md"
 
 
@@ -25,13 +36,13 @@ def split_product(text: str) -> dict[str, str]:
     """
     balls: dict[str, str] = {}
     for piece in text.split(";"):
+        if (named := FAMILY.match(piece)) and named[1] in ONE_INPUT:
+            what = f"{ONE_INPUT[named[1]]} is for one input"
+            raise ValueError(f"{text!r}: a part's threat is a ball, of {', '.join(NORMS)}; {what}")
         if not (match := PART.fullmatch(piece)):
             form = "write PART=NORM:EPS for each input that may change, as image=linf:8/255;meta=linf:0.1"
             raise ValueError(f"{text!r}: {piece.strip()!r} names no part and its ball; {form}")
         name, ball = match[1], match[2].strip()
-        if (family := ball.partition(":")[0]) in (FEATURES, PATCH):
-            what = "a table's file" if family == FEATURES else "a patch"
-            raise ValueError(f"{text!r}: a part's threat is a ball, of {', '.join(NORMS)}; {what} is for one input")
         if name in balls:
             raise ValueError(f"{text!r} gives {name} twice")
         try:

@@ -24,6 +24,7 @@ from robust.models.blackbox import is_black_box
 from robust.models.spec import ModelSpec
 from robust.models.spec_hints import suggest_library
 from robust.session.data import RunData
+from robust.session.float_models import find_card
 from robust.session.models import Models
 from robust.session.queries import leave_queries
 from robust.session.resources import Resources
@@ -87,6 +88,9 @@ def _check_early(settings: Settings, models: Models) -> None:
     for spec in settings.models:
         with trying(f"model={spec.text}"):
             models.check_early(spec, settings.trainings)
+    with trying(f"road={settings.road}"):
+        if settings.road and not any(map(find_card, settings.everything)):
+            raise ValueError("it is for folders of robust compress, and no model of this run is one")
     for option, text in _list_attacks(settings):
         with trying(option):
             make(text, models.check_surrogate)

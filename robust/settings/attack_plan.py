@@ -153,7 +153,9 @@ def _check_families(suite: Suite, threat: str) -> None:
     """Refuse a family without a stage: nothing would be attacked, and the model would look robust."""
     for family in map(family_of, threat.split("+")):
         if not any(family in stage.threats for stage in suite.stages):
-            raise ValueError(f"no stage of {suite.name} is for {family}, and the threat model is {threat}")
+            asked = "".join(f" with {name}" for name in sorted({n for stage in suite.stages for n in stage.criteria}))
+            lead = f"no stage of {suite.name} is for {family}{asked}, and the threat model is {threat}"
+            raise ValueError(f"{lead}{'; name attacks that are, as --robust-attack=pgd' * bool(asked)}")
         stages = sum(UNIVERSAL in stage.threats for stage in suite.stages)
         if family == UNIVERSAL and stages > 1:
             raise ValueError(f"{suite.name} has {stages} stages for {UNIVERSAL}, and one patch serves all; leave one")

@@ -53,6 +53,9 @@ def test_a_patch_is_spelled_one_way(text, spelled):
         ("patch:" + "9" * 40 + "x5", "write patch:HxW"),
         ("patsch:5x5", "unknown threat model 'patsch', did you mean 'patch'?"),
         ("image=patch:5x5;meta=linf:0.1", "a part's threat is a ball, of linf, l2, l1; a patch is for one input"),
+        ("image=l0:2;meta=linf:0.1", "a part's threat is a ball, of linf, l2, l1; a number of pixels is for one input"),
+        ("image=corruption:3", "a part's threat is a ball, of linf, l2, l1; a corruption is for one input"),
+        ("image=spatial:rotate=10", "a part's threat is a ball, of linf, l2, l1; a turn is for one input"),
     ],
 )
 def test_a_wrong_word_is_one_line(text, line):

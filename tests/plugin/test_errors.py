@@ -92,6 +92,7 @@ WRONG = {
     "too many samples": (["samples=9999"], "digits has 599 test samples"),
     "absent device": (["device=cuda:99"], "CUDA devices"),
     "an attack for another norm": (["attack=rays:steps=20", "threat=l1:1"], "rays is for"),
+    "a road of no compressed model": (["road=twin"], "it is for folders of robust compress, and no model of this run"),
     "an attack for another norm of a union": (["attack=square", "threat=linf:0.1+l1:3"], "square is for linf and l2"),
     "an attack for another norm, by a surrogate": (
         ["attack=cw:restarts=2:surrogate=net.py:bare", LINF],

@@ -176,6 +176,10 @@ WRONG = {
                          "--robust-train=standard:epochs=1", "--robust-fail-under=miou:5"], "*mIoU is of maps*"),
     "a black box": (["--robust-model=blackbox:task.py:Two"], "*one answer a sample, and the labels are maps*"),
     "an augmentation": (["--robust-train=standard:augment=crop-flip"], "*augment=crop-flip would move the images*"),
+    "a family without a stage for maps": (
+        ["--robust-suite=quick-1", "--robust-threat=l0:2"],
+        "*no stage of quick-1 is for l0 with pixels, *; name attacks that are, *",
+    ),
     "a recipe for classes": (["--robust-train=mart"], "*is for classes, and the criterion is pixels:0.9*"),
 }  # fmt: skip
 

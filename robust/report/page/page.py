@@ -56,7 +56,7 @@ def _header(boards: Sequence[Board]) -> Html:
         tag("h1", "Robustness leaderboard"),
         tag(
             "p",
-            "How many test samples each model still answers right when somebody changes them on purpose.",
+            "How many test samples each model still answers right after the changes that a threat model allows.",
             class_="lead",
         ),
         tag("dl", *tiles, class_="tiles"),
