@@ -1,4 +1,4 @@
-"""What each attack finds under a patch, on networks of Fashion-MNIST: the table of docs/patches.md.
+"""The finds of each attack under a patch, on networks of Fashion-MNIST: the table of docs/patches.md.
 
 python -m benchmarks.patches leaderboard/weights/cnn-standard.safetensors leaderboard/weights/cnn-pgd-at.safetensors
 """

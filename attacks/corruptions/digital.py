@@ -1,4 +1,4 @@
-"""What cameras and files do: brightness, contrast, saturation, warps, coarse pixels, JPEG."""
+"""Corruptions by cameras and files: brightness, contrast, saturation, warps, coarse pixels, JPEG."""
 
 from colorsys import hsv_to_rgb
 from io import BytesIO

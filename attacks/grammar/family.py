@@ -1,4 +1,4 @@
-"""What a family of threat models says of its words, to `words.py` and to `robust list`."""
+"""The words of a family of threat models, for `words.py` and `robust list`."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a forward pass of one module costs beside that of another: time, and energy where the processor counts it."""
+"""The cost of a forward pass of one module beside that of another: time, and energy where the processor counts it."""
 
 import statistics
 import time

@@ -44,7 +44,7 @@ class Calibration(msgspec.Struct, frozen=True):
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """What a folder holds."""
+    """The contents of a folder."""
 
     schema: int
     source: Float

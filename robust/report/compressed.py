@@ -1,4 +1,4 @@
-"""What a record tells of a model of robust compress: what was done to it, its size, and the road of its attacks."""
+"""The lines on a model of robust compress in tables: what was done to it, its size, and the road of its attacks."""
 
 from typing import Any
 

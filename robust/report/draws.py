@@ -1,4 +1,4 @@
-"""What tables say of models that answer at random: how answers are formed, and of how many no test decides."""
+"""The lines on models that answer at random in tables: how answers are formed, and of how many no test decides."""
 
 from robust.attacks.draws import Draws
 from robust.records.record import Record

@@ -248,4 +248,7 @@ def test_a_wrong_option_is_one_line(spec, line):
 def test_few_steps_will_do(name, steps):
     model, x = linear(2), inputs(10, (1, 4, 4))
 
-    assail(model, make(f"{name}:steps={steps}"), x, model(x).argmax(1), PatchThreat.parse("patch:2x2"))
+    found = assail(model, make(f"{name}:steps={steps}"), x, model(x).argmax(1), PatchThreat.parse("patch:2x2"))
+
+    assert PatchThreat.parse("patch:2x2").admits(found.x_adv, x).all()
+    assert (found.cost.forwards <= 10 * (steps + 1)).all()
