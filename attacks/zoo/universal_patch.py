@@ -40,6 +40,11 @@ class UniversalPatch:
         for name in ("steps", "samples", "tries", "places", "climb"):
             check_at_least_1(name, getattr(self, name))
 
+    def describe_cost(self) -> str:
+        """Return what learning takes, in words; a backward pass counts as two."""
+        passes = self.tries + 4 * self.places * self.climb + self.steps + 4
+        return f"one patch is learnt first, on {self.samples:,} training samples: at most {passes:,} passes of each"
+
     def learn(
         self,
         model: Model,

@@ -10,7 +10,9 @@ from torch import nn
 
 from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.engine import AnyAttack
+from robust.attacks.factory import make
 from robust.attacks.grammar.universal import UNIVERSAL
+from robust.attacks.spec import Spec
 from robust.attacks.threats.threat import Threat
 from robust.attacks.zoo.universal_patch import UniversalPatch
 from robust.data.dataset import Dataset, Samples
@@ -26,6 +28,13 @@ class Learnt(NamedTuple):
     backwards: int = 0
     seconds: float = 0.0
     note: str = ""  # on the patch and the samples that it was learnt on
+
+
+def describe_learning(attack: str | AnyAttack) -> str:
+    """Return what an attack takes before it is run, in words; "" if it learns nothing."""
+    learns = isinstance(attack, str) and Spec.parse(attack).name == UNIVERSAL
+    made = make(attack) if isinstance(attack, str) and learns else attack
+    return made.describe_cost() if isinstance(made, UniversalPatch) else ""
 
 
 def learn_first(attack: AnyAttack, module: nn.Module, samples: Samples, threat: Threat, options: RunOptions) -> Learnt:

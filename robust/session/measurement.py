@@ -1,7 +1,7 @@
 """Measurements: the results of attacks and suites, measured once in a process and then kept."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,7 +23,7 @@ from robust.evaluation.score import add_search, foresee_search, has_score, searc
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.suite_run import SuiteRun, narrow_threat
 from robust.evaluation.time_limit import Deadline, Limits
-from robust.evaluation.universal import draw_others
+from robust.evaluation.universal import describe_learning, draw_others
 from robust.flags import Flags
 from robust.gates import Measured, decide
 from robust.models.answering import draws_of
@@ -257,7 +257,7 @@ class Measurements:
         name = attack if isinstance(attack, str) else describe(attack)
         fitted = fit_classes(attack, self._data.classes, self._data.criterion) if isinstance(attack, str) else attack
         with self.show_bar(f"{case.variant.spec.name}, {name}") as bar:
-            self._tell_draws(case, bar)
+            self._tell_cost(case, bar, [fitted])
             options = replace(self._options(case), deadline=deadline, watch=partial(bar.show, f"under {threat}"))
             return replace(measure_attack(case.module, case.samples, correct, fitted, threat, options), attack=name)
 
@@ -271,7 +271,9 @@ class Measurements:
         self, case: Case, name: str, threat: Threat, limits: Limits, cache: SuiteCache | None, correct: Flags
     ) -> AttackResult:
         with self.show_bar(f"{case.variant.spec.name}, {name}") as bar, tell_kept(bar, cache.count if cache else int):
-            self._tell_draws(case, bar)
+            families = {part.norm for part in threat.parts}
+            stages = [stage for stage in self._suite(case, name).stages if families.intersection(stage.threats)]
+            self._tell_cost(case, bar, [stage.attack for stage in stages])
             return SuiteRun(
                 module=case.module,
                 samples=case.samples,
@@ -285,10 +287,12 @@ class Measurements:
                 watch=watch_suite(bar, len(case.samples)),
             ).run(correct)
 
-    def _tell_draws(self, case: Case, bar: Bar) -> None:
-        """Tell before an attack what a model costs that answers at random."""
+    def _tell_cost(self, case: Case, bar: Bar, attacks: Sequence[str | AnyAttack]) -> None:
+        """Tell before attacks what a model costs that answers at random, and a patch that is learnt first."""
         if draws := draws_of(case.module):
             bar.say(Draws.parse(draws).describe_cost())
+        for learning in filter(None, map(describe_learning, attacks)):
+            bar.say(learning)
 
     def _suite(self, case: Case, name: str) -> Suite:
         suite = next(suite for suite in self._settings.suites if suite.name == name)

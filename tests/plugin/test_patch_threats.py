@@ -131,6 +131,8 @@ def test_a_universal_patch_is_a_row_of_its_own_and_learnt_on_other_samples(patch
     one = "patch:1x2:universal=true"
     result = patched("--robust-suite=quick-1", f"--robust-fail-under={one}:0", threat=f"patch:1x2,{one}")
     result.assert_outcomes(passed=6)
+    told = "one patch is learnt first, on 200 training samples: at most 322 passes of each"
+    assert told in "".join([*result.outlines, *result.errlines])
     each, shared = sorted(records(patched.folder / "leaderboard").values(), key=lambda record: len(record.threat))
     (path,) = (patched.folder / "leaderboard").rglob("*universal*/**/patch_nets-*.npz")
     (note,) = (note for note in shared.provenance["notes"] if "learnt" in note)
