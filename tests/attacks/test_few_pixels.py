@@ -86,7 +86,7 @@ def masks(shape, k):
 @pytest.mark.parametrize("k", [1, 2, 4])
 @pytest.mark.parametrize("attack", ALL)
 def test_on_a_linear_model_exactly_those_fall_that_can(attack, k):
-    """What can be gained is the sum of the k largest terms |w| times the room that the box leaves."""
+    """The most that can be gained is the sum of the k largest terms |w| times the room that the box leaves."""
     model, x = Linear(64), inputs(80, (1, 8, 8))
     y = model(x).argmax(1)
     ahead = (1 - 2 * y)[:, None] * model.w

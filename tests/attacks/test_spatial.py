@@ -173,7 +173,7 @@ def test_what_is_found_is_what_its_theta_makes_and_fools_the_model(attack, paddi
 
 
 def test_a_full_grid_of_angles_is_the_oracle():
-    """Of turns alone the grid finds exactly the samples that some turn breaks, as enumeration says, angle by angle."""
+    """The grid finds exactly the samples that some turn breaks, as enumeration says, angle by angle."""
     threat = SpatialThreat.parse("spatial:rotate=40")
     x = Rng.of(1, torch.arange(200)).uniform(torch.zeros(200, 1, 9, 9))
     y = linear(x).argmax(1)

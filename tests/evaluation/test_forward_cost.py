@@ -1,4 +1,4 @@
-"""What a forward pass costs beside another's."""
+"""The cost of a forward pass beside another's."""
 
 import time
 
