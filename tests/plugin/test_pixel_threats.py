@@ -50,7 +50,10 @@ REFUSED = {
     "a curve": (["--robust-threat=l0:2", "--robust-curve"], "a curve is of linf, l2, l1, and the threat model is l0:2"),
     "a proof": (["--robust-threat=l0:2", "--robust-certify=crown"], "no bounds are known for l0:2"),
     "a recipe": (["--robust-threat=l0:2", "--robust-train=ibp"], "it is not for the threat model l0:2; take"),
-    "a part": (["--robust-threat=image=l0:2"], "image: 'l0:2'"),
+    "a part": (
+        ["--robust-threat=image=l0:2"],
+        "a part's threat is a ball, of linf, l2, l1; a number of pixels is for one input",
+    ),
 }
 
 
