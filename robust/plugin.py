@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from robust.options import add_options, read_option, refuse_unknown
+from robust.settings.pytest_options import add_options, read_option, refuse_unknown
 
 if TYPE_CHECKING:
     import torch

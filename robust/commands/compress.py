@@ -17,7 +17,7 @@ from robust.commands.compress_files import Compressed, write_folder
 from robust.commands.compress_order import CompressOrder
 from robust.commands.train import read as read_training
 from robust.data.dataset import Samples
-from robust.evaluation.measure import check_model
+from robust.evaluation.model_check import check_model
 from robust.models.compressed import CARD, Card, Float
 from robust.models.deployed import write_deployed
 from robust.models.format import Terms

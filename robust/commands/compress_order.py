@@ -12,18 +12,11 @@ from robust.models.deployed import HOLDS, refuse_form
 from robust.models.permissions import Permissions
 from robust.models.registry import PACKINGS
 from robust.models.spec import ModelSpec
+from robust.settings.aim import judge_dataset, read_criterion_option
 from robust.settings.parsing import OptionError, blame
+from robust.settings.permissions import read_permissions
 from robust.settings.sources import Options, options_of_namespace
-from robust.settings.values import (
-    canonicalize_recipe,
-    judge_dataset,
-    read_criterion_option,
-    read_dataset,
-    read_models,
-    read_normalization,
-    read_output_form,
-    read_permissions,
-)
+from robust.settings.values import canonicalize_recipe, read_dataset, read_models, read_normalization, read_output_form
 
 BITS = ("int8", "fp8")
 

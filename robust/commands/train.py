@@ -24,20 +24,19 @@ from robust.data.maps import CRITERION
 from robust.data.tables import check_table, fit_tables
 from robust.distributed.ranks import ALONE, WAIT, LostError, Ranks, join
 from robust.distributed.shutdown import Shutdown
-from robust.evaluation.measure import check_model
+from robust.evaluation.model_check import check_model
 from robust.models.format import Terms
 from robust.models.load import Build, get_builder
 from robust.models.normalize import NONE
 from robust.models.spec import ModelSpec
 from robust.progress import open_training_bar
 from robust.records.files import private
+from robust.settings.aim import judge_dataset, read_criterion_option
 from robust.settings.attack_plan import refuse_missing_threat
 from robust.settings.parsing import OptionError, blame, read_list
 from robust.settings.sources import Options, OptionValue, options_of_namespace
 from robust.settings.values import (
     canonicalize_recipe,
-    judge_dataset,
-    read_criterion_option,
     read_dataset,
     read_device,
     read_models,

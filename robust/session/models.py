@@ -17,7 +17,7 @@ from robust.attacks.threats.threat import Part
 from robust.attacks.threats.union import Union
 from robust.device import device_of
 from robust.distributed.ranks import Ranks
-from robust.evaluation.measure import check_model
+from robust.evaluation.model_check import check_model
 from robust.models.answering import add_draws, compare_answers, describe_draws, draws_of
 from robust.models.blackbox import BlackBox
 from robust.models.early import check_early

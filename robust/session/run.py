@@ -12,8 +12,9 @@ import pytest
 
 from robust.attacks.text import printable
 from robust.distributed import RANKS
-from robust.options import Option, read_option, spell_options
+from robust.options import Option, spell_options
 from robust.session import SELECTED_BASELINE
+from robust.settings.pytest_options import read_option
 from robust.settings.read import read
 from robust.settings.settings import Settings, Variant
 

@@ -17,7 +17,7 @@ from robust.baseline.tolerance import refuse_mean
 from robust.data.dataset import KINDS, TooFewError
 from robust.distributed.ranks import LostError
 from robust.evaluation.corruptions import has_corruptions
-from robust.evaluation.measure import check_model
+from robust.evaluation.model_check import check_model
 from robust.evaluation.score import has_score
 from robust.gates import MEAN, MIOU, WORST_CLASS, Floor, pair_slug
 from robust.models.blackbox import is_black_box

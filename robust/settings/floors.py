@@ -1,4 +1,4 @@
-"""Read floors of accuracies as users write them, and the percentages in them."""
+"""Read the gates: floors of accuracies as users write them, and the percentages in them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,7 +9,9 @@ from robust.attacks.grammar.norms import parse_threat
 from robust.attacks.registry import suggest
 from robust.attacks.spec import Spec
 from robust.attacks.words import canonical_threat, threat_slug
-from robust.gates import CERTIFIED, CLEAN, MEAN, MEASURES, Floor, families, pair_slug
+from robust.gates import CERTIFIED, CLEAN, FAIL_ON, GROUP, MEAN, MEASURES, Floor, Gates, families, pair_slug
+from robust.settings.parsing import OptionError, read_list
+from robust.settings.sources import OptionValue
 
 
 def read_floor(
@@ -103,3 +105,32 @@ def read_mean(text: str) -> float:
     if not 0 <= number < float("inf"):
         raise ValueError("expected a mean score of 0 or more")
     return number
+
+
+def read_gates(
+    floors: OptionValue,
+    fail_on: OptionValue,
+    attacks: tuple[str, ...],
+    threats: tuple[str, ...],
+    *,
+    certified: bool = False,
+    ends: tuple[str, ...] = (),
+    grouped: bool = False,
+) -> Gates:
+    """Return the floors of accuracies; their scopes are among these attacks (or suites) and threat models.
+
+    `certified` is whether anything is: without it, a floor of what is certified is refused. `ends` are those of the
+    curves, on which any other eps may have a floor. `grouped` is whether the samples have groups, as for `certified`.
+    """
+    found = read_list(floors, lambda text: read_floor(text, attacks, threats, ends, floors.folder))
+    if not certified and (proof := next((floor for floor in found if floor.is_certified), None)):
+        raise OptionError(floors.name, str(proof), "nothing is certified; say how, as --robust-certify=crown")
+    if not grouped and (weakest := next((floor for floor in found if floor.measure == GROUP), None)):
+        raise OptionError(
+            floors.name, str(weakest), "there are no groups; say which, as --robust-groups=people.csv:sex"
+        )
+    text = fail_on.text or "figure"
+    rule = next((rule for rule in FAIL_ON if rule == text), None)
+    if rule is None:
+        raise OptionError(fail_on.name, text, "expected figure or ci")
+    return Gates(found, rule)

@@ -10,9 +10,11 @@ from robust.data.dataset import Dataset
 from robust.data.folds import Fold, select_fold
 from robust.data.tables import fit_tables
 from robust.models.spec import ModelSpec
+from robust.settings.aim import Aim, read_aim
 from robust.settings.attack_plan import read_attack_plan
 from robust.settings.baseline import read_baselines
 from robust.settings.curve import Curves, read_curves
+from robust.settings.floors import read_gates
 from robust.settings.folds import read_folds
 from robust.settings.parsing import (
     Hooks,
@@ -23,25 +25,22 @@ from robust.settings.parsing import (
     read_list,
     read_whole,
 )
+from robust.settings.permissions import read_permissions
 from robust.settings.settings import Settings
 from robust.settings.sources import Options, options_of_config
 from robust.settings.values import (
     DATA,
-    Aim,
-    read_aim,
     read_amount,
     read_certification,
     read_check,
     read_dataset,
     read_device,
     read_draws,
-    read_gates,
     read_groups,
     read_leaderboard,
     read_models,
     read_normalization,
     read_output_form,
-    read_permissions,
     read_road,
     read_run_time,
     read_samples,

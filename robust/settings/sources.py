@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robust.options import OPTIONS, Option, read_option
+from robust.options import OPTIONS, Option
+from robust.settings.pytest_options import read_option
 
 if TYPE_CHECKING:
     import pytest

@@ -2,24 +2,20 @@
 
 import re
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from robust.attacks.criteria.registry import canonical_criterion, label_kind
+from robust.attacks.criteria.registry import label_kind
 from robust.attacks.draws import Draws
 from robust.certification.words import read_method, refuse_threat
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
 from robust.data.group_spec import GroupSpec
-from robust.data.subset import attack_only, read_classes
-from robust.gates import FAIL_ON, GROUP, Gates
-from robust.models.compressed import ROADS, list_made_here
+from robust.models.compressed import ROADS
 from robust.models.normalize import read_normalize
 from robust.models.output_form import read_output
-from robust.models.permissions import SHA256, Permissions
 from robust.models.spec import ModelSpec
 from robust.records.trust import Verdict
-from robust.settings.floors import read_floor
-from robust.settings.parsing import Hooks, OptionError, blame, call_no_hook, read_list, read_whole
+from robust.settings.parsing import Hooks, OptionError, blame, call_no_hook, read_whole
 from robust.settings.sources import OptionValue
 from robust.train.recipe import AS_IS, parse_recipe
 from robust.trust.checks import PREFLIGHT, THREAT_CHECKS
@@ -56,62 +52,6 @@ def read_dataset(option: OptionValue, hooks: Hooks = call_no_hook) -> Dataset:
             kind = type(declared).__name__
             raise ValueError(f"pytest_robust_load_data returned {kind}, expected robust.data.Dataset")
         return declared
-
-
-def read_criterion_option(option: OptionValue) -> str | None:
-    """Return what is a right answer in its canonical spelling, "within:50"; None if it is not given."""
-    with blame(option.name, option.text):
-        return canonical_criterion(option.text) if option.text else None
-
-
-ARROW = "->"  # from the classes that are attacked to the answer that is the attacker's goal
-
-
-class Aim(NamedTuple):
-    """The data set with the classes that are attacked, and the criterion."""
-
-    dataset: Dataset
-    criterion: str | None
-
-
-def read_aim(dataset: Dataset, criterion: OptionValue, attacked: OptionValue, goal: OptionValue) -> Aim:
-    """Return the data set with the classes that are attacked, and what is a right answer, as the options say.
-
-    OptionError for a class that there is not, and for options that contradict each other.
-    """
-    judged = read_criterion_option(criterion)
-    if goal.text is not None:
-        for other in (criterion, attacked):
-            if other.texts:
-                raise OptionError(
-                    goal.name, goal.text, f"it says what {other.name} says; leave --robust-{other.name} out"
-                )
-        return _read_goal(dataset, goal)
-    if attacked.texts:
-        words = "+".join(attacked.items)
-        with blame(attacked.name, words):
-            dataset = attack_only(dataset, read_classes(dataset, words))
-    return Aim(judge_dataset(dataset, judged), judged)
-
-
-def _read_goal(dataset: Dataset, goal: OptionValue) -> Aim:
-    text = goal.text or ""
-    with blame(goal.name, text):
-        source, arrow, wanted = (part.strip() for part in text.partition(ARROW))
-        if not (source and arrow and wanted):
-            raise ValueError("write the classes that are attacked and the answer that is the goal, as malware->benign")
-        (number,) = answer if len(answer := read_classes(dataset, wanted)) == 1 else (-1,)
-        own = read_classes(dataset, source)
-        if number < 0 or number in own:
-            raise ValueError("the goal is one class, and none of those that are attacked")
-        criterion = f"goal:{number}"
-        return Aim(attack_only(dataset, own).judged_by(criterion), criterion)
-
-
-def judge_dataset(dataset: Dataset, criterion: str | None) -> Dataset:
-    """Return the data set with the criterion, if one is given; OptionError if its labels are of another kind."""
-    with blame("criterion", criterion):
-        return dataset if criterion is None else dataset.judged_by(criterion)
 
 
 def read_normalization(option: OptionValue) -> str | None:
@@ -222,64 +162,6 @@ def read_leaderboard(option: OptionValue, root: Path) -> Path | None:
     with blame(option.name, option.text or "leaderboard"):
         check_folder(path)
     return path
-
-
-def read_permissions(code: OptionValue, names: OptionValue, home: Path | None = None) -> Permissions:
-    """Return what model files may do; OptionError for no such file, and for what is no digest or no name.
-
-    `home` is the .robust of a project: the folders that its `robust compress` wrote may run the code that they name.
-    """
-    allowed = [*list_made_here(home)] if home else []
-    for text in code.texts:
-        with blame(code.name, text):
-            allowed.append(_read_code(text, code.folder))
-    return Permissions(tuple(allowed), read_list(names, _read_global), names.folder, has_options=True)
-
-
-def _read_code(text: str, folder: Path) -> str:
-    """Return a file as its absolute path, a digest unchanged."""
-    if text.startswith(SHA256):
-        if not re.fullmatch(r"[0-9a-f]{64}", text.removeprefix(SHA256)):
-            raise ValueError("expected sha256: and 64 digits from 0 to f, as sha256sum prints them")
-        return text
-    if not (path := folder / text).is_file():
-        raise ValueError(f"no such file (looked for {path}); name the file, or its digest as sha256:...")
-    return str(path)
-
-
-def _read_global(text: str) -> str:
-    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", text):
-        raise ValueError("expected a function or class with its module, as argparse.Namespace")
-    return text
-
-
-def read_gates(
-    floors: OptionValue,
-    fail_on: OptionValue,
-    attacks: tuple[str, ...],
-    threats: tuple[str, ...],
-    *,
-    certified: bool = False,
-    ends: tuple[str, ...] = (),
-    grouped: bool = False,
-) -> Gates:
-    """Return the floors of accuracies; their scopes are among these attacks (or suites) and threat models.
-
-    `certified` is whether anything is: without it, a floor of what is certified is refused. `ends` are those of the
-    curves, on which any other eps may have a floor. `grouped` is whether the samples have groups, as for `certified`.
-    """
-    found = read_list(floors, lambda text: read_floor(text, attacks, threats, ends, floors.folder))
-    if not certified and (proof := next((floor for floor in found if floor.is_certified), None)):
-        raise OptionError(floors.name, str(proof), "nothing is certified; say how, as --robust-certify=crown")
-    if not grouped and (weakest := next((floor for floor in found if floor.measure == GROUP), None)):
-        raise OptionError(
-            floors.name, str(weakest), "there are no groups; say which, as --robust-groups=people.csv:sex"
-        )
-    text = fail_on.text or "figure"
-    rule = next((rule for rule in FAIL_ON if rule == text), None)
-    if rule is None:
-        raise OptionError(fail_on.name, text, "expected figure or ci")
-    return Gates(found, rule)
 
 
 def read_groups(option: OptionValue) -> GroupSpec | None:

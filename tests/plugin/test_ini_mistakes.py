@@ -2,7 +2,8 @@
 
 import pytest
 
-from robust.options import OPTIONS, refuse_unknown
+from robust.options import OPTIONS
+from robust.settings.pytest_options import refuse_unknown
 from robust.settings.sources import options_of_config
 from tests.plugin.test_ini import IDS, KINDS, MODEL, NATIVE
 
