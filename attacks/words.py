@@ -10,6 +10,7 @@ from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 
+from robust.attacks.grammar import corruption, spatial
 from robust.attacks.grammar.corruption import PICTURES
 from robust.attacks.grammar.features import FEATURES, ROWS
 from robust.attacks.grammar.norms import L1, L2, LINF, NORMS, parse_threat
@@ -24,6 +25,9 @@ from robust.attacks.text import slug
 WORDS = {family.name: family for family in (LINF, L2, L1, SPARSE, ROWS, SEVERAL, WINDOW, STICKER, TURNS, PICTURES)}
 FAMILIES = tuple(WORDS)  # of threat models: the word before the colon; a product names parts
 STEPPED = tuple(name for name, family in WORDS.items() if family.has_steps)  # what follows gradients is for these
+TYPED = tuple(name for name in FAMILIES if name not in (PRODUCT, UNIVERSAL))  # which users write before a colon
+# What stands behind a colon in a threat model, by the threat model that it is a word of.
+BEHIND = {**spatial.WORD_OF, **corruption.WORD_OF, "universal": "patch:5x5:universal=true"}
 EACH = tuple(name for name in FAMILIES if name != UNIVERSAL)  # of which each sample has an input of its own
 # Attacks that need no gradient.
 GRADIENT_FREE = (
@@ -56,9 +60,11 @@ def _spell_part(text: str, folder: Path) -> str:
     family = family_of(text)
     if family not in WORDS and (meant := find_pixels(text)):
         raise ValueError(f"{text!r}: write {meant}")
-    others = [name for name in FAMILIES if name not in NORMS]
+    if family not in WORDS and (example := BEHIND.get(text.partition("=")[0].strip())):
+        raise ValueError(f"{text!r} is no threat model, but a word of one; join it with a colon, as in {example}")
+    others = [name for name in TYPED if name not in NORMS]
     if family not in WORDS and get_close_matches(family, others):
-        raise ValueError(f"{text!r}: unknown threat model {suggest(family, FAMILIES)}")
+        raise ValueError(f"{text!r}: unknown threat model {suggest(family, TYPED)}")
     return WORDS.get(family, LINF).canonical(text, folder)
 
 

@@ -11,6 +11,7 @@ CORRUPTION = "corruption"
 USUAL = "usual"
 EXAMPLE = "as corruption:3, or corruption:3:held-out"
 MAX_SEED = 2**63
+WORD_OF = {"seed": f"{CORRUPTION}:3:seed=1", **{name: f"{CORRUPTION}:3:{name}" for name in (*GROUPS, *KINDS)}}
 
 
 class Corruptions(NamedTuple):
@@ -33,6 +34,9 @@ class Corruptions(NamedTuple):
 def read_corruptions(text: str) -> Corruptions:
     """Read "corruption:3:held-out:seed=1"; raise ValueError, in one line, for anything else."""
     word, *given = (part.strip() for part in text.split(":"))
+    if word == CORRUPTION and given and (kind := given[0].replace("_", "-")) in (*GROUPS, *KINDS):
+        severity = next((part for part in given[1:] if part in map(str, SEVERITIES)), "3")
+        raise ValueError(f"{text!r}: the severity, 1 to 5, comes before the kind; write {CORRUPTION}:{severity}:{kind}")
     if word != CORRUPTION or not given or given[0] not in map(str, SEVERITIES):
         got = f", got {given[0]!r}" if given and given[0] else ""
         raise ValueError(f"{text!r}: the severity must be 1 to 5, {EXAMPLE}{got}")

@@ -13,9 +13,12 @@ SPATIAL = "spatial"
 PADDINGS = ("zeros", "border", "reflect")
 INTERPOLATIONS = ("bilinear", "nearest")
 KEYS = ("rotate", "translate", "scale", "padding", "interpolation")
+WORD_OF = dict.fromkeys(KEYS, f"{SPATIAL}:rotate=30:translate=3")
 NUMBER = r"\+?(\d{1,6}(\.\d{1,9})?|\.\d{1,9})"
 ROTATE = "degrees, up to 180: the image turns by at most so many, either way"
-TRANSLATE = "pixels, as 3, or per cent of the image's height and width, as 10%: how far it moves, along each axis"
+TRANSLATE = (
+    "pixels, 1 or more, as 3, or per cent of the image's height and width, as 10%: how far it moves, along each axis"
+)
 SCALE = "a factor above 1, up to 4, as 1.2: how many times it is enlarged at most, or made smaller"
 PADDING = "what stands where no pixel was: zeros (the default), border or reflect"
 INTERPOLATION = "what stands between pixels: bilinear (the default) or nearest"
@@ -82,7 +85,11 @@ _EXAMPLES = dict(zip(KEYS, ("30", "3", "1.2", "border", "nearest"), strict=True)
 def _read_way(text: str, value: str) -> Fraction:
     if value.endswith("%"):
         return _read(text, "translate", value[:-1].strip(), 100, "per cent from 0 to 100", sign="%") / 100
-    return _read(text, "translate", value, 10**6, "pixels, or per cent with a %")
+    way = _read(text, "translate", value, 10**6, "pixels, or per cent with a %")
+    if 0 < way < 1:
+        share = f"{_spell(100 * way)}%"
+        raise ValueError(f"{text!r}: translate is in pixels, and {value} is less than one; for a share write {share}")
+    return way
 
 
 def _read(text: str, key: str, value: str, most: int, unit: str, sign: str = "") -> Fraction:

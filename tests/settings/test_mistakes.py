@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from robust.attacks.words import TYPED
 from robust.settings.parsing import SettingsError, raise_usage_errors
 from tests.settings.making import read
 
@@ -62,6 +63,9 @@ WRONG = {
     "unknown norm in a union": (["threat=linf:0.1+l3:1"], "threat=linf:0.1+l3:1", "'l3'"),
     "severity of a corruption": (["threat=corruption:6"], "threat=corruption:6", "1 to 5"),
     "corruption without a severity": (["threat=corruption"], "threat=corruption", "as corruption:3"),
+    "corruption without its severity": (["threat=corruption:fog"], "threat=corruption:fog", "write corruption:3:fog"),
+    "severity behind": (["threat=corruption:fog:5"], "threat=corruption:fog:5", "write corruption:5:fog"),
+    "corruption after a comma": (["threat=corruption:3,fog"], "threat=fog", "corruption:3:fog"),
     "unknown corruption": (["threat=corruption:3:fogg"], "threat=corruption:3:fogg", "'fog'"),
     "two corruptions": (["threat=corruption:3:fog:snow"], "threat=corruption:3:fog:snow", "'snow'"),
     "seed of a corruption": (["threat=corruption:3:seed=x"], "threat=corruption:3:seed=x", "whole number"),
@@ -90,6 +94,12 @@ WRONG = {
     "turn by position": (["threat=spatial:30"], "threat=spatial:30", "write rotate=30"),
     "turn backwards": (["threat=spatial:rotate=-30"], "threat=spatial:rotate=-30", "degrees from 0 to 180"),
     "way in pixels": (["threat=spatial:translate=3px"], "threat=spatial:translate=3px", "per cent with a %"),
+    "way as a share": (["threat=spatial:translate=0.1"], "threat=spatial:translate=0.1", "write 10%"),
+    "turn after a comma": (
+        ["threat=spatial:rotate=30,translate=3"],
+        "threat=translate=3",
+        "as in spatial:rotate=30:translate=3",
+    ),
     "smaller as a factor": (["threat=spatial:scale=0.8"], "threat=spatial:scale=0.8", "write scale=1.25"),
     "unknown padding": (["threat=spatial:rotate=9:padding=black"], "threat=spatial:rotate=9:padding=black", "zeros"),
     "curve of turns": (["curve", "threat=spatial:rotate=9"], "curve", "leave one of the two out"),
@@ -241,6 +251,13 @@ def test_the_messages_are_those_of_the_file(folder):
     lines = [f"{name} | {refusal(folder, name).replace(str(folder), 'HERE')}" for name in WRONG]
 
     assert [re.sub(r"Known: [^;]*", "Known: ...", line) for line in lines] == LINES
+
+
+def test_what_is_known_is_what_users_write(folder):
+    known = refusal(folder, "patch by another name").partition("Known: ")[2].split(", ")
+
+    assert known == sorted(TYPED)
+    assert not {"product", "universal-patch"} & {*known}
 
 
 def test_the_same_mistake_in_an_ini_file_is_told_the_same(folder):
