@@ -46,7 +46,7 @@ def add_or_die(self, run):
 robust.evaluation.suite_run.SampleState.add = add_or_die
 """
 WORDS = ("evaluate", "net.py:make", "--suite=mine.toml", "--attack=pgd:steps=3", "--samples=90", "--threat=linf:0.05")
-NAMES = ("robust-test-a", "robust-test-b")
+NAMES = (f"robust-{os.getpid()}-a", f"robust-{os.getpid()}-b")  # of this process: two runs of these tests may meet
 ADDRESSES = ("10.213.77.1", "10.213.77.2")
 
 
@@ -74,6 +74,16 @@ def torchrun(folder, *args, before=(), **environment):
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def told_by(*runs):
+    """Wait for the processes, five minutes at most; return what each said. None is left behind for later tests."""
+    try:
+        return [run.communicate(timeout=300)[0] for run in runs]
+    finally:
+        for run in runs:
+            run.kill()
+            run.communicate()
 
 
 def ip(*words):
@@ -113,7 +123,7 @@ def test_killed_on_one_machine_it_goes_on_on_two_and_the_record_is_the_plugins(
 ):
     shutil.copytree(mine, alone := tmp_path / "alone")
     (mine / "conftest.py").write_text(DIE)
-    killed, _ = (run := torchrun(mine, "--nproc-per-node=2")).communicate(timeout=120)
+    [killed] = told_by(run := torchrun(mine, "--nproc-per-node=2"))
 
     assert run.returncode == 1
     assert "robust evaluate: rank 1 of 2 is gone; what was finished is kept, and the same command goes on" in killed
@@ -127,7 +137,7 @@ def test_killed_on_one_machine_it_goes_on_on_two_and_the_record_is_the_plugins(
         torchrun(folder, *shared, f"--node-rank={k}", before=before, GLOO_SOCKET_IFNAME=network)
         for k, (folder, (before, _, network)) in enumerate(zip((mine, other), hosts, strict=True))
     )
-    told = [run.communicate(timeout=120)[0] for run in (first, second)]
+    told = told_by(first, second)
 
     assert [first.returncode, second.returncode] == [0, 0], told
     assert ["6 passed" in each for each in told] == [True, False]
