@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +37,13 @@ def no_others(n: int, seed: int) -> Samples:
     raise ValueError("a patch for all is learnt on other samples, and nothing here has some; learn it first")
 
 
+class PatchHome(NamedTuple):
+    """By what a run keeps the patches that it learns."""
+
+    home: Path  # the folder of the run's own files
+    source: Path  # the file of the user that makes the module; need not exist
+
+
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """Options for running attacks."""
@@ -51,6 +59,7 @@ class RunOptions:
     watch: Callable[[float], None] = lambda share: None  # told before each step which share of the attack is done
     copies: int = 1  # iterates of each sample that the attack has at once
     others: Callable[[int, int], Samples] = no_others  # draws so many training samples by a seed
+    patches: PatchHome | None = None  # where patches for all samples are kept once they are learnt
 
 
 @dataclass(frozen=True, slots=True)

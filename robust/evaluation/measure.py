@@ -22,6 +22,7 @@ from robust.attacks.rng import Rng
 from robust.attacks.threats.threat import Threat
 from robust.attacks.threats.transform import WIDTH, transforms
 from robust.attacks.words import COUNTED
+from robust.attacks.zoo._universal import Shown
 from robust.data.dataset import Samples
 from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks
@@ -82,6 +83,7 @@ class AttackResult:
     regions: Scores | None = None  # (n, 2 C): of maps, of the same inputs
     corrupted: Scores | None = None  # (n, corruptions): 1 where one is answered right, 0 where not, NaN: not asked
     note: str = ""  # on what an attack learnt before, and on which samples
+    shown: Shown | None = None  # the attack that shows what it learnt
     queries: Scores | None = None  # (n,): see `count_queries`; None of a suite, and where a step is no query
     asked: int = 0  # the most queries that a sample took; 0 where they are not counted
     score_partial: str = ""  # why the search for worst scores was stopped before its end; "" if it was not
@@ -139,10 +141,10 @@ def measure_attack(
 
     ValueError or LookupError if the spec is wrong or the attack cannot be run.
     """
-    began, options = time.monotonic(), options or RunOptions(_default_batcher(module))
+    options = options or RunOptions(_default_batcher(module))
     made = make(attack, options.load) if isinstance(attack, str) else attack
     learnt = learn_first(made, module, samples, threat, options)
-    chosen = learnt.attack
+    chosen, began = learnt.attack, time.monotonic()
     options = replace(options, copies=count_copies(chosen))
     deadline, rows = options.deadline, np.flatnonzero(correct)
     rounds = [part.steps for part, _ in rounds_of(chosen)]
@@ -173,8 +175,9 @@ def measure_attack(
         fault=fault,
         forwards=learnt.forwards + int(run.cost[0]),
         backwards=learnt.backwards + int(run.cost[1]),
-        seconds=time.monotonic() - began,
+        seconds=learnt.seconds + time.monotonic() - began,
         note=learnt.note,
+        shown=learnt.shown,
         partial=TIME if stopped else "",
         theta=theta if transforms(threat) else None,
         undecided=undecided if draws_of(module) else None,

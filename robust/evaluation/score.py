@@ -106,10 +106,11 @@ def search_scores(
     """Search for the worst score of each sample by the attacks, each run to its end on all samples.
 
     What an attack `found` before counts, too; so does what this search finds and that one had missed among the samples
-    that are `correct`, (n,). At the deadline of the options it ends with what was found. A patch for all is learnt once
-    more, on the same samples by the same seed, so that it is the one that was shown before.
+    that are `correct`, (n,). At the deadline of the options it ends with what was found. A patch for all is that which
+    the attack before has shown.
     """
-    learnt = [learn_first(attack, module, samples, threat, options) for attack, threat in attacks]
+    shown = found.shown
+    learnt = [learn_first(attack, module, samples, threat, options, shown) for attack, threat in attacks]
     attacks = [(each.attack, threat) for each, (_, threat) in zip(learnt, attacks, strict=True)]
     ranks, criterion = options.ranks, read_criterion(samples.criterion)
     share, rows = ranks.deal(samples), np.arange(len(samples))[ranks.share]

@@ -32,7 +32,7 @@ from robust.evaluation.measure import AttackResult
 from robust.evaluation.steps import FIRST, Steps, count_steps
 from robust.evaluation.suite_cache import SuiteCache
 from robust.evaluation.time_limit import GATE, TIME, Deadline, Limits
-from robust.evaluation.universal import learn_first
+from robust.evaluation.universal import Learnt, learn_first
 from robust.flags import Flags
 from robust.models.answering import draws_of
 from robust.records.attack_outcome import StageOutcome
@@ -69,7 +69,7 @@ class SampleState:
         self.cost = np.zeros(2, np.int64)
         self.seconds = 0.0
         self.rounds = 0  # that were run
-        self.note = ""  # on a patch that was learnt
+        self.learnt: Learnt | None = None  # a patch for all samples
 
     def add(self, run: AttackRun) -> None:
         """Add the outcome of a round."""
@@ -163,7 +163,8 @@ class SuiteRun:
             seconds=state.seconds,
             stages=tuple(outcomes),
             partial=stopped,
-            note=state.note,
+            note=state.learnt.note if state.learnt else "",
+            shown=state.learnt.shown if state.learnt else None,
             theta=state.theta if transforms(self.threat) else None,
             undecided=state.undecided if draws_of(self.module) else None,
         )
@@ -200,7 +201,7 @@ class SuiteRun:
         made = make(fit_classes(stage.attack, self.classes, self.samples.criterion), self.options.load)
         learnt = learn_first(made, self.module, self.samples, part, self.options)
         state.cost += np.array([learnt.forwards, learnt.backwards])
-        state.seconds, state.note = state.seconds + learnt.seconds, learnt.note or state.note
+        state.seconds, state.learnt = state.seconds + learnt.seconds, learnt if learnt.shown else state.learnt
         return learnt.attack
 
     def _run_round(

@@ -14,6 +14,7 @@ from robust.data.bounds import OutsideError
 from robust.data.dataset import Dataset, Samples
 from robust.data.groups import GroupReader
 from robust.data.maps import CRITERION
+from robust.evaluation.universal import draw_others
 from robust.flags import Flags
 from robust.gates import WORST_CLASS
 from robust.models.load import Subject
@@ -32,6 +33,7 @@ class RunData:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._classes: int | None = None  # that the models answer with
+        self._others: dict[tuple[int, int], tuple[Samples, Samples]] = {}  # (measured, drawn beside them)
         self.undecided = False  # whether the labels are values, and the user does not say what is a right answer
 
     @cached_property
@@ -140,6 +142,14 @@ class RunData:
         """The number of classes."""
         assert self.dataset.classes is not None
         return self.dataset.classes
+
+    def draw_others(self, measured: Samples, n: int, seed: int) -> Samples:
+        """Draw n samples of the training split as the function of this name does; the same once a process."""
+        known, drawn = self._others.get((n, seed), (None, None))
+        if known is not measured or drawn is None:
+            drawn = draw_others(self.dataset, measured, n, seed)
+            self._others[n, seed] = measured, drawn
+        return drawn
 
     def read_threat(self, text: str) -> Threat:
         """Read a threat model for inputs within the bounds of this data."""

@@ -16,14 +16,14 @@ from robust.attacks.state import list_written, name_few
 from robust.attacks.suite import Suite
 from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Samples
-from robust.evaluation.attack_run import RunOptions
+from robust.evaluation.attack_run import PatchHome, RunOptions
 from robust.evaluation.corruptions import add_corruptions, count_corruptions, has_corruptions, measure_corruptions
 from robust.evaluation.measure import AttackResult, add_rounding, measure_attack
 from robust.evaluation.score import add_search, foresee_search, has_score, search_scores
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.suite_run import SuiteRun, narrow_threat
 from robust.evaluation.time_limit import Deadline, Limits
-from robust.evaluation.universal import describe_learning, draw_others
+from robust.evaluation.universal import describe_learning, digest_others
 from robust.flags import Flags
 from robust.gates import Measured, decide
 from robust.models.answering import draws_of
@@ -257,27 +257,31 @@ class Measurements:
         name = attack if isinstance(attack, str) else describe(attack)
         fitted = fit_classes(attack, self._data.classes, self._data.criterion) if isinstance(attack, str) else attack
         with self.show_bar(f"{case.variant.spec.name}, {name}") as bar:
-            self._tell_cost(case, bar, [fitted])
+            self._tell_cost(case, bar, [(fitted, threat)])
             options = replace(self._options(case), deadline=deadline, watch=partial(bar.show, f"under {threat}"))
             return replace(measure_attack(case.module, case.samples, correct, fitted, threat, options), attack=name)
 
     def _options(self, case: Case) -> RunOptions:
         """Return how attacks are run on this case."""
-        others = partial(draw_others, self._data.dataset, case.samples)
-        batcher = self._answers.get_batcher(case.module)
-        return RunOptions(batcher, case.seed, self._models.load_surrogate, self._ranks, others=others)
+        return RunOptions(
+            self._answers.get_batcher(case.module),
+            case.seed,
+            self._models.load_surrogate,
+            self._ranks,
+            others=partial(self._data.draw_others, case.samples),
+            patches=PatchHome(self._settings.home, case.variant.spec.path),
+        )
 
     def _run_suite(
         self, case: Case, name: str, threat: Threat, limits: Limits, cache: SuiteCache | None, correct: Flags
     ) -> AttackResult:
         with self.show_bar(f"{case.variant.spec.name}, {name}") as bar, tell_kept(bar, cache.count if cache else int):
-            families = {part.norm for part in threat.parts}
-            stages = [stage for stage in self._suite(case, name).stages if families.intersection(stage.threats)]
-            self._tell_cost(case, bar, [stage.attack for stage in stages])
+            suite = self._suite(case, name)
+            self._tell_cost(case, bar, [(stage.attack, narrow_threat(threat, stage)) for stage in suite.stages])
             return SuiteRun(
                 module=case.module,
                 samples=case.samples,
-                suite=self._suite(case, name),
+                suite=suite,
                 threat=threat,
                 classes=self._data.classes,
                 options=self._options(case),
@@ -287,12 +291,13 @@ class Measurements:
                 watch=watch_suite(bar, len(case.samples)),
             ).run(correct)
 
-    def _tell_cost(self, case: Case, bar: Bar, attacks: Sequence[str | AnyAttack]) -> None:
+    def _tell_cost(self, case: Case, bar: Bar, attacks: Sequence[tuple[str | AnyAttack, Threat | None]]) -> None:
         """Tell before attacks what a model costs that answers at random, and a patch that is learnt first."""
         if draws := draws_of(case.module):
             bar.say(Draws.parse(draws).describe_cost())
-        for learning in filter(None, map(describe_learning, attacks)):
-            bar.say(learning)
+        for attack, threat in attacks:
+            if learning := describe_learning(attack, case.module, threat, self._options(case)):
+                bar.say(learning)
 
     def _suite(self, case: Case, name: str) -> Suite:
         suite = next(suite for suite in self._settings.suites if suite.name == name)
@@ -300,18 +305,21 @@ class Measurements:
         return leave_queries(suite) if is_black_box(case.module) else suite
 
     def _suite_cache(self, case: Case, name: str, threat: str) -> SuiteCache:
-        """Return the cache of this suite's rounds on this case."""
-        inputs = SuiteInputs(
-            module=case.module,
-            source=case.variant.spec.path,
-            samples=case.samples,
-            correct=self._answers.get_clean(case.module, case.samples).correct,
-            suite=self._suite(case, name),
-            search=self._settings.search,
-            threat=self._data.read_threat(threat),
-            seed=case.seed,
-        )
+        """Return the cache of this suite's rounds on this case; a patch depends on the samples that it is learnt on."""
+        suite, allowed = self._suite(case, name), self._data.read_threat(threat)
+        stages = [stage.attack for stage in suite.stages if narrow_threat(allowed, stage)]
         try:
+            inputs = SuiteInputs(
+                module=case.module,
+                source=case.variant.spec.path,
+                samples=case.samples,
+                correct=self._answers.get_clean(case.module, case.samples).correct,
+                suite=suite,
+                search=self._settings.search,
+                threat=allowed,
+                seed=case.seed,
+                more=digest_others(stages, self._options(case)) or None,
+            )
             return suite_cache(self._settings.home, inputs)
         except ValueError as error:
             fail(str(error))
