@@ -22,8 +22,8 @@ def main(argv: list[str] | None = None) -> int:
         typed = _separate_report(typed)
     try:
         args = parser.parse_args(typed)
-    except SystemExit as done:  # argparse has printed what is wrong; its own status for that is 2
-        return 4 if done.code else 0
+    except SystemExit as done:  # the parser has printed help, or what is wrong
+        return int(done.code or 0)
     try:
         if args.command == "train":
             return _run_train(args)

@@ -3,11 +3,13 @@
 If it is installed but unused, it costs nothing: no heavy import, no file, no process.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from robust.settings.pytest_options import add_options, read_option, refuse_unknown
+from robust.settings.pytest_options import add_options, read_option, refuse_unknown_keys
+from robust.settings.typed_options import refuse_malformed, refuse_unknown
 
 if TYPE_CHECKING:
     import torch
@@ -26,8 +28,17 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspec)
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    config: pytest.Config | None = pluginmanager.get_plugin("pytestconfig")
+    if config is not None:
+        refuse_malformed(config.invocation_params.args)
     add_options(parser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> Iterator[None]:
+    yield  # they may declare options, too
+    refuse_unknown(parser, args)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if config.option.help or config.option.markers:  # these must answer, whatever the ini file says
         return
-    refuse_unknown(config)
+    refuse_unknown_keys(config)
     if read_option(config, "model"):
         from robust.session import SETTINGS
         from robust.session.collection import CollectionHooks

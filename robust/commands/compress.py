@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from robust.attacks.rng import seeded
+from robust.commands.compress_clean import describe_clean
 from robust.commands.compress_files import Compressed, write_folder
 from robust.commands.compress_order import CompressOrder
 from robust.commands.train import read as read_training
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> Iterator[str]:
     order = CompressOrder.read(args)
     compressed = compress(order, args)
     card = write_folder(order, compressed)
-    yield _describe(order, card)
+    yield _describe(order, card, describe_clean(order, compressed.whole, compressed.terms))
 
 
 def compress(order: CompressOrder, args: argparse.Namespace) -> Compressed:
@@ -68,7 +69,8 @@ def compress(order: CompressOrder, args: argparse.Namespace) -> Compressed:
         bytes=0,
     )
     calibrated = samples if order.packing.endswith("static") else None
-    return Compressed(before, network if order.packing else before, after, content, calibrated, source)
+    twin = network if order.packing else before
+    return Compressed(subject.module, terms, before, twin, after, content, calibrated, source)
 
 
 @contextmanager
@@ -119,7 +121,7 @@ def _prune(order: CompressOrder, args: argparse.Namespace, network: nn.Module, t
     return release(masked).eval()
 
 
-def _describe(order: CompressOrder, card: Card) -> str:
+def _describe(order: CompressOrder, card: Card, clean: str) -> str:
     out = Path(os.path.relpath(order.out))
     size = f"{card.bytes:,} bytes, {100 * card.bytes / card.source.bytes:.0f} % of the float network's"
     words = ["pytest", f"--robust-model={out}", f"--robust-data={order.data}"]
@@ -134,6 +136,7 @@ def _describe(order: CompressOrder, card: Card) -> str:
             else []
         ),
         f"  weights: {out / card.weights}, {size}",
+        f"  clean:   {clean}",
         f"  card:    {out / CARD}",
         f"  test it: {shlex.join(words)}",
     ]

@@ -14,6 +14,7 @@ import robust
 from robust.commands.compress_order import CompressOrder
 from robust.data.dataset import Samples
 from robust.models.compressed import CARD, MADE_HERE, TWIN, Calibration, Card, Float, hash_file, name_weights
+from robust.models.format import Terms
 from robust.models.packing import CONVOLUTIONS, LINEAR, quietly
 from robust.models.pruning import measure_zeros
 from robust.records.files import private, write
@@ -24,6 +25,8 @@ from robust.user_code import is_installed
 class Compressed:
     """A network before and after, with the samples that calibrated it."""
 
+    whole: nn.Module  # the float network as it answers, with its normalisation
+    terms: Terms  # for which it was loaded
     before: nn.Module  # the float network as it was loaded
     twin: nn.Module  # the float network whose weights were packed; of a network that was only pruned, `before`
     after: nn.Module  # of a program the network that was written as one

@@ -67,6 +67,8 @@ def find(text: str, folder: Path) -> Path:
     if (path := Path(text)).is_file():
         return path
     results = folder / "results"
+    if not results.is_dir():
+        raise LookupError(f"{text}: no such file, and {folder} holds no rows (no folder {results}); name --leaderboard")
     paths = {str(path.relative_to(results).with_suffix("")): path for path in sorted(results.rglob("*.json"))}
     matching = [text] if text in paths else [stem for stem in paths if text in stem]
     if len(matching) == 1:

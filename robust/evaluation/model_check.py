@@ -59,6 +59,8 @@ def _explain_error(error: Exception) -> str:
 
 def _explain_width(answer: object, samples: Samples) -> str:
     """Return advice on an answer, (n, k), that has another number of classes than the labels need; else nothing."""
+    if isinstance(answer, Tensor) and not answer.is_floating_point():
+        return "; these are classes: return the logits before the argmax, or write it as blackbox:FILE.py:FACTORY"
     if isinstance(answer, Tensor) and samples.y.ndim == 1 and answer.numel() == len(answer):
         return "; if the labels are values, say how far an answer may be off: --robust-criterion=within:T"
     if not isinstance(answer, Tensor) or answer.dim() != 2 or samples.y.ndim != 1:
@@ -96,5 +98,19 @@ def _explain_refusal(module: nn.Module, shape: tuple[int, ...]) -> str:
     devices = {str(tensor.device) for tensor in tensors}
     if len(devices) > 1:
         return f"parts of it are on {' and '.join(sorted(devices))}: register what it needs as buffers"
+    if len(shape) == 3 and shape[0] == 1 and _takes_planes(module, shape):
+        return (
+            "it takes images without a channel axis; give it a model of three lines: "
+            "class Wrapped(Net): def forward(self, x): return super().forward(x[:, 0])"
+        )
     channel = f" An image has a channel axis, as {[1, *shape]}" if len(shape) == 2 else ""
     return f"is this the data that it was made for (--robust-data)?{channel}"
+
+
+def _takes_planes(module: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Whether the module takes images of one channel, of this shape, without the axis of the channel."""
+    try:
+        with eval_mode(module), torch.no_grad():
+            return isinstance(module(torch.zeros(2, *shape[1:], device=device_of(module))), Tensor)
+    except Exception:  # a user's code may raise anything
+        return False

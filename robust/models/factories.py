@@ -33,8 +33,7 @@ def make_module(what: str, make: Callable[..., object], *args: object, **options
     if isinstance(made, torch.export.ExportedProgram):
         made = made.module()
     if not isinstance(made, nn.Module):
-        hint = f"; a model that only answers is written blackbox:{what}" if can_answer(made) else ""
-        raise ValueError(f"{what} returned {type(made).__name__}, expected torch.nn.Module{hint}")
+        raise ValueError(f"{what} returned {type(made).__name__}, expected torch.nn.Module{_advise(what, made)}")
     return made
 
 
@@ -56,3 +55,12 @@ def call_factory(what: str, make: Callable[..., object], *args: object, **option
     except (Exception, SystemExit) as error:
         reason = "; ".join(filter(None, (describe_user_error(error), explain_warning(error))))
         raise ValueError(f"{what} failed: {reason}") from error
+
+
+def _advise(what: str, made: object) -> str:
+    """Return what to do about what a factory returned in place of a module."""
+    if made is None:
+        return "; end it with return"
+    if isinstance(made, tuple | list) and any(isinstance(part, nn.Module) for part in made):
+        return "; return the module alone"
+    return f"; a model that only answers is written blackbox:{what}" if can_answer(made) else ""

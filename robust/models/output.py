@@ -190,7 +190,9 @@ def _choose(answers: dict[str, Tensor], widths: dict[str, int], classes: int, wa
     if not widths:
         if "" in answers:
             return None
-        raise UnclearError(f"the model answers with {listed or 'no tensor'}, none of which is for {classes} classes")
+        if not listed:
+            raise UnclearError(f"the model answers with no tensor; return logits, a tensor of shape [n, {classes}]")
+        raise UnclearError(f"the model answers with {listed}, none of which is for {classes} classes")
     names = [name for name in widths if name.rpartition(".")[2] in PREFERRED] or [*widths]
     best = [name for name in names if widths[name] == classes] or [name for name in names if widths[name] > 1] or names
     if len({id(answers[name]) for name in best}) > 1:

@@ -36,7 +36,7 @@ def find_traits(module: nn.Module, x: Tensor) -> tuple[str, ...]:
     except Exception:  # a user's code may raise anything; `check_model` says what
         return ()
     setattr(module, BY_BATCH, change)
-    by_batch = (describe_by_batch(change),) * bool(change)
+    by_batch = (describe_change(change),) * bool(change)  # what follows from it `depends-on-batch` tells
     if is_queried(module) or is_twinned(module):  # whoever has made it so has told it
         return by_batch
     if not gradient:
@@ -54,9 +54,13 @@ def mark_queried(module: nn.Module) -> None:
 def describe_by_batch(change: float) -> str:
     """Return how a model is judged whose logits differ by `change` between an input alone and in its batch."""
     return (
-        f"its answers depend on the batch (logits differ by {change:.2g}): an input counts as adversarial only if it "
-        "fools the model alone and in its batch"
+        f"{describe_change(change)}: an input counts as adversarial only if it fools the model alone and in its batch"
     )
+
+
+def describe_change(change: float) -> str:
+    """Return that logits differ by `change` between an input alone and in its batch."""
+    return f"its answers depend on the batch (logits differ by {change:.2g})"
 
 
 def is_queried(module: nn.Module) -> bool:

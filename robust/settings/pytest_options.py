@@ -27,7 +27,7 @@ def add_options(parser: pytest.Parser) -> None:
             parser.addini(option.dest, help_, **ini)
 
 
-def refuse_unknown(config: pytest.Config) -> None:
+def refuse_unknown_keys(config: pytest.Config) -> None:
     """Raise pytest.UsageError for a key in the ini file that begins like ours, unless some plugin declares it.
 
     pytest itself only warns of it, and a gate that is misspelt would pass.

@@ -55,7 +55,7 @@ def load_teacher(text: str, arch: str, student: nn.Module) -> nn.Module:
             teacher = add_normalization(teacher, find_normalization(student))
         else:
             teacher = copy.deepcopy(student)
-            fit_weights(teacher, read_weights(Path(text)))
+            _fit_twin(teacher, Path(text))
     except (ValueError, LookupError) as error:
         raise ValueError(f"teacher={text}: {error.args[0]}") from error
     return teacher.to(next(student.parameters()).device).eval().requires_grad_(False)
@@ -64,3 +64,13 @@ def load_teacher(text: str, arch: str, student: nn.Module) -> nn.Module:
 def _build(text: str) -> nn.Module:
     spec = text if re.fullmatch(CODE, text)[2] else f"{text}:make"  # type: ignore[index]
     return get_builder(ModelSpec.parse(spec, Path.cwd()), None, Path.cwd(), Terms())()
+
+
+def _fit_twin(teacher: nn.Module, path: Path) -> None:
+    """Give a copy of the student the teacher's weights; ValueError, with what to write, if they are of another size."""
+    weights = read_weights(path)
+    try:
+        fit_weights(teacher, weights)
+    except ValueError as error:
+        hint = "if the teacher is no twin of the student, say what it is: teacher_arch=net.py:large"
+        raise ValueError(f"{error.args[0]}; {hint}") from error

@@ -136,7 +136,7 @@ def test_without_evidence_samples_go_by_their_places(compare, folders):
         (["a", "b", "--fail=robust_acc:2"], "expected percentage points"),
         (["a", "b", "--fail=acc:2pp"], "unknown accuracy 'acc'"),
         (["a", "other"], "nothing can be compared: not compared: net (as-is), digits, linf:0.15, pgd: its row"),
-        (["a"], "the following arguments are required: B"),
+        (["a"], "something is missing; write robust compare A B"),
     ],
 )
 def test_a_mistake_is_exit_status_4(compare, folders, tmp_path, monkeypatch, args, told):

@@ -29,10 +29,12 @@ def test_it_tells_what_was_packed_and_how_to_test_it(call, net):
     status, out, err = call("compress", "net.py:make", "--int8=static", "--out=packed", "--normalize=0.5/0.25")
 
     assert (status, err) == (0, "")
-    assert re.sub(r"[\d,]+ bytes, \d+", "N bytes, N", out) == (
+    told = re.sub(r"[\d,]+ bytes, \d+", "N bytes, N", out)
+    assert re.sub(r"\d+\.\d %", "P %", told) == (
         "net: int8-static\n"
         "  layers:  2 of 2 are packed\n"
         "  weights: packed/weights.pt, N bytes, N % of the float network's\n"
+        "  clean:   P % of 599 test samples, the float network P %\n"
         f"  card:    packed/{CARD}\n"
         "  test it: pytest --robust-model=packed --robust-data=digits --robust-normalize=0.5/0.25\n"
     )

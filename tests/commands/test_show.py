@@ -113,7 +113,7 @@ def without_inputs():
 
 
 REFUSED = {
-    "no such row": ((), ["--leaderboard=elsewhere"], "no row of elsewhere has 'net-as-is' in its name"),
+    "no such row": ((), ["--leaderboard=elsewhere"], "net-as-is: no such file, and elsewhere holds no rows"),
     "no evidence": ((lambda: place("npz").unlink(),), [], "keeps no adversarial inputs: there is no file net-as-is-"),
     "no inputs": ((without_inputs,), [], "has no adversarial inputs: no attack has fooled the model on any sample"),
     "damaged evidence": ((lambda: place("npz").write_bytes(b"PK"),), [], "is not of this row: sha256"),

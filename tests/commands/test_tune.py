@@ -178,9 +178,9 @@ MISTAKES = {
     "no model": (["nix.py:make"], "nix.py:make: no such file"),
     "weights": (["tune.toml"], "tune.toml: is no Python file"),
     "no space": (["--space=nix.toml"], "--space=nix.toml: no such file"),
-    "no trials": (["--trials=0"], "argument --trials: expected a whole number, 1 or more, got '0'"),
-    "no jobs": (["--jobs=two"], "argument --jobs: expected a whole number, 1 or more, got 'two'"),
-    "no time": (["--time=5"], "argument --time: expected a time above 0, as 30s, 5m or 1h, got '5'"),
+    "no trials": (["--trials=0"], "--trials: expected a whole number, 1 or more, got '0'"),
+    "no jobs": (["--jobs=two"], "--jobs: expected a whole number, 1 or more, got 'two'"),
+    "no time": (["--time=5"], "--time: expected a time above 0, as 30s, 5m or 1h, got '5'"),
     "sampler": (["--sampler=tep"], "--sampler=tep: unknown sampler 'tep', did you mean 'tpe'? Known: random, tpe"),
     "objective": (["--objectives=robst"], "--objectives=robst: unknown objective 'robst', did you mean 'robust'?"),
     "three objectives": (["--objectives=clean,robust,clean"], "--objectives=clean,robust,clean: clean is given twice"),
@@ -229,8 +229,8 @@ def test_a_mistake_is_one_line_and_status_4(words, line, call, tmp_path):
     given = [words[0], *GIVEN[1:]] if not words[0].startswith("--") else [*GIVEN, *words]
     err = told(call, tmp_path, *given)
     assert line in err
-    assert err.startswith("robust tune: ") or "robust tune: error: " in err
-    assert err.count("\n") == 1 or "usage: " in err
+    assert err.startswith("robust tune: ")
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(("content", "line"), SPACES.values(), ids=SPACES)

@@ -175,7 +175,10 @@ def test_a_row_goes_by_its_path_its_stem_or_enough_of_it(folder, verify):
     ("arguments", "told"),
     [
         (["nothing", MODEL], "no row of leaderboard has 'nothing' in its name"),
-        (["net", MODEL, "--leaderboard=elsewhere"], "no row of elsewhere has 'net' in its name"),
+        (
+            ["net", MODEL, "--leaderboard=elsewhere"],
+            "net: no such file, and elsewhere holds no rows (no folder elsewhere/results)",
+        ),
         (
             ["net"],
             "no weights of this row in leaderboard/weights or .robust/models; name its model: --model=net.py:make",

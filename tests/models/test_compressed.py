@@ -242,7 +242,10 @@ def test_there_is_no_road_along_a_gradient_that_is_not_there(folder):
 def test_weights_alone_have_a_gradient_of_their_own(folder):
     subject = read(folder("--int8=weights", model="net.py:convolutions"))
 
-    assert "it is attacked through its own gradient" in subject.notes
+    assert subject.notes == (
+        "compressed from net.py:convolutions (int8-weights)",
+        "its parameters are quantised: it is attacked through its gradient",
+    )
     assert not is_twinned(subject.module)
     assert subject.module(X.clone().requires_grad_()).requires_grad
 

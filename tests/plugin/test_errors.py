@@ -25,6 +25,14 @@ WRONG = {
     "missing name": (["model=net.py:mke"], "did you mean 'make'"),
     "not callable": (["model=net.py:NUMBER"], "is a int, expected a function or class"),
     "no module": (["model=net.py:words"], "returned dict, expected torch.nn.Module"),
+    "nothing returned": (
+        ["model=answers.py:nothing"],
+        "returned NoneType, expected torch.nn.Module; end it with return",
+    ),
+    "more than the module": (["model=answers.py:pair"], "expected torch.nn.Module; return the module alone"),
+    "an answer that is no tensor": (["model=answers.py:Arrays"], "no tensor; return logits, a tensor of shape [n, 10]"),
+    "classes for logits": (["model=answers.py:Classes"], "got shape [2]; these are classes: return the logits before"),
+    "images without a channel": (["model=answers.py:Planes"], "without a channel axis; give it a model of three lines"),
     "needs arguments": (["model=net.py:needs"], "missing a required argument: 'width'; arguments are written as"),
     "arguments of another kind": (["model=net.py:needs(depth=2)"], "missing a required argument: 'width'"),
     "factory raises": (["model=net.py:breaks"], "RuntimeError: no such layer (net.py, line "),
@@ -175,6 +183,27 @@ EARLY = [
 ]
 
 
+ANSWERS = """
+from torch import nn
+
+def nothing(): nn.Linear(64, 10)
+def pair(): return nn.Linear(64, 10), "name"
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    def forward(self, x): return self.net(x)
+class Arrays(Net):
+    def forward(self, x): return super().forward(x).detach().numpy()
+class Classes(Net):
+    def forward(self, x): return super().forward(x).argmax(1)
+class Planes(Net):
+    def forward(self, x):
+        n, height, width = x.shape
+        return super().forward(x)
+"""
+
 ODD = """
 import random
 import torch
@@ -215,6 +244,7 @@ def cluttered(exporting, folder, monkeypatch):
     """The user's folder, with files that are wrong; sys.path is restored when a test ends."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (folder / "answers.py").write_text(ANSWERS)
     (folder / "broken.py").write_text("def make(:\n")
     (folder / "lonely.py").write_text("import no_such_module\n")
     parse = "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr', required=True)\n"

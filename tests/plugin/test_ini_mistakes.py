@@ -3,7 +3,7 @@
 import pytest
 
 from robust.options import OPTIONS
-from robust.settings.pytest_options import refuse_unknown
+from robust.settings.pytest_options import refuse_unknown_keys
 from robust.settings.sources import options_of_config
 from tests.plugin.test_ini import IDS, KINDS, MODEL, NATIVE
 
@@ -70,7 +70,7 @@ def test_a_misspelt_key_is_one_line_and_no_gate_that_passes(pytester, kind, wron
     (pytester.path / name).write_text(head + line("model", ["net.py:make"]) + misspelt)
 
     with pytest.raises(pytest.UsageError) as caught:
-        refuse_unknown(pytester.parseconfig())
+        refuse_unknown_keys(pytester.parseconfig())
     assert str(caught.value).startswith(f"{name}: unknown key '{wrong}', did you mean 'robust_fail_under'? Known: ")
     assert "\n" not in str(caught.value)
 
@@ -90,7 +90,7 @@ def test_a_key_that_there_is_not_on_purpose_is_told_as_such(pytester, key):
     option = f"--robust-{key.replace('_', '-')}"
 
     with pytest.raises(pytest.UsageError) as caught:
-        refuse_unknown(pytester.parseconfig())
+        refuse_unknown_keys(pytester.parseconfig())
     assert str(caught.value) == (
         f"tox.ini: robust_{key} is no key of an ini file, for it is of the run at hand: type {option}"
     )

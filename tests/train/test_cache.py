@@ -219,7 +219,7 @@ def test_a_teacher_of_a_python_file_is_known_by_its_weights(tmp_path):
 def test_a_teacher_that_cannot_be_had_is_reported(tmp_path):
     save_file({"other": torch.zeros(1)}, tmp_path / "weights.safetensors")
 
-    with pytest.raises(ValueError, match=r"teacher=.*weights do not fit"):
+    with pytest.raises(ValueError, match=r"teacher=.*weights do not fit.*say what it is: teacher_arch="):
         trained(tmp_path, f"ard:teacher={tmp_path / 'weights.safetensors'}:epochs=1")
 
 

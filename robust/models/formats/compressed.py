@@ -24,10 +24,11 @@ from robust.models.packing import pack, quietly
 from robust.models.spec import LIBRARIES, ModelSpec
 from robust.models.traits import has_gradient, mark_queried
 from robust.models.twinned import follow_twin
+from robust.models.weights import is_packed
 
 TOLD = {
-    "own": "its own gradient",
-    "twin": "the gradient of its float twin, straight through",
+    "own": "its gradient",
+    "twin": "the gradient of its float twin, straight through: what counts must fool the compressed network itself",
     "queries": "queries",
 }
 
@@ -59,9 +60,10 @@ def read(source: Source, terms: Terms) -> Loaded:
         follow_twin(network, twin)
     if road == "queries":
         mark_queried(network)
-    more = ": what counts must fool the compressed network itself" if road == "twin" else ""
-    made = f"compressed from {card.source.model} ({card.how})"
-    return Loaded(network, (made, f"it is attacked through {TOLD[road]}{more}"))
+    notes = [f"compressed from {card.source.model} ({card.how})"]
+    if not (road == "own" and is_packed(network)):  # of which `find_traits` tells the same
+        notes.append(f"it is attacked through {TOLD[road]}")
+    return Loaded(network, tuple(notes))
 
 
 def _check_terms(card: Card, terms: Terms) -> None:

@@ -1,0 +1,43 @@
+"""Mistakes in what is typed on pytest's command line, for which argparse would print its usage: told in one line."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from robust.options import OPTIONS
+
+OURS = "--robust-"
+FLAGS = {f"{OURS}{option.name}": option for option in OPTIONS}
+
+
+def refuse_malformed(typed: Sequence[str]) -> None:
+    """Raise pytest.UsageError for an option of ours without its value, or with one that it does not take."""
+    for text, after in pairwise([*typed, "--"]):
+        if text == "--":
+            return
+        flag, equals, value = text.partition("=")
+        option = FLAGS.get(flag)
+        if option is None:
+            continue
+        if option.flag and equals:
+            raise pytest.UsageError(f"{flag}: it takes no value, got {value!r:.80}; write {flag}")
+        if not (option.flag or option.bare or equals) and _is_option(after):
+            raise pytest.UsageError(f"{flag}: its value is missing; write {flag}={option.metavar}")
+
+
+def _is_option(text: str) -> bool:
+    """Whether argparse takes a text for an option, and not for the value of the one before it."""
+    return text.startswith("-") and text != "-" and " " not in text and not re.fullmatch(r"-\d+|-\d*\.\d+", text)
+
+
+def refuse_unknown(parser: pytest.Parser, typed: Sequence[str]) -> None:
+    """Raise pytest.UsageError for an option that begins like ours, unless a plugin or a conftest.py declares it."""
+    if not any(text.startswith("--robust") for text in typed):  # and nothing is parsed where nobody asks for us
+        return
+    unknown = [text for text in parser.parse_known_and_unknown_args(typed)[1] if text.startswith("--robust")]
+    if unknown:
+        from robust.attacks.registry import suggest
+
+        raise pytest.UsageError(f"unknown option {suggest(unknown[0].partition('=')[0], FLAGS)}")

@@ -1,0 +1,66 @@
+"""What argparse would refuse on pytest's command line is one line."""
+
+import pytest
+
+from robust.options import OPTIONS
+from robust.settings.typed_options import refuse_malformed
+
+VALUED = [option for option in OPTIONS if not (option.flag or option.bare)]
+
+
+@pytest.mark.parametrize("option", VALUED, ids=lambda option: option.name)
+@pytest.mark.parametrize("after", [(), ("--robust-only",), ("-x",), ("--", "test_own.py")], ids=str)
+def test_an_option_without_its_value_is_one_line(option, after):
+    flag = f"--robust-{option.name}"
+    with pytest.raises(pytest.UsageError) as caught:
+        refuse_malformed(["-q", flag, *after])
+
+    assert str(caught.value) == f"{flag}: its value is missing; write {flag}={option.metavar}"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["--robust-samples", "3"],
+        ["--robust-samples=3"],
+        ["--robust-samples="],  # is refused as it is read
+        ["--robust-seed", "-1"],  # likewise
+        ["--robust-save", "-x"],
+        ["--robust-curve"],
+        ["--robust-only"],
+        ["--", "--robust-samples"],
+        ["--robust-fail-under", "- 3"],
+    ],
+    ids=str,
+)
+def test_what_argparse_takes_is_left_to_it(typed):
+    refuse_malformed(typed)
+
+
+def test_a_flag_takes_no_value():
+    with pytest.raises(pytest.UsageError, match="--robust-only: it takes no value, got 'yes'; write --robust-only"):
+        refuse_malformed(["--robust-only=yes"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("--robust-certify", "ERROR: --robust-certify: its value is missing; write --robust-certify=METHOD"),
+        ("--robust-download=1", "ERROR: --robust-download: it takes no value, got '1'; write --robust-download"),
+        ("--robust-sampels=3", "ERROR: unknown option '--robust-sampels', did you mean '--robust-samples'? Known: *"),
+        ("--robust_samples=3", "ERROR: unknown option '--robust_samples', did you mean '--robust-samples'? Known: *"),
+    ],
+)
+def test_pytest_ends_with_the_line(pytester, typed, told):
+    result = pytester.runpytest_inprocess(typed)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert [line for line in result.errlines if line] == [line for line in result.errlines if line][:1]
+    result.stderr.fnmatch_lines([told])
+
+
+def test_an_option_that_a_conftest_declares_is_known(pytester):
+    pytester.makeconftest("def pytest_addoption(parser):\n    parser.addoption('--robust-mine')\n")
+    pytester.makepyfile("def test_own(pytestconfig):\n    assert pytestconfig.option.robust_mine == '3'\n")
+
+    assert pytester.runpytest_inprocess("--robust-mine=3").ret == 0
