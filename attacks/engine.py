@@ -220,7 +220,8 @@ def judge_clean(task: Task) -> Verdict:
     logits = task.logits(task.x)
     check_answer(logits, task.y, task.criterion)
     if task.drawn is None:
-        return judge(task, task.x, logits)
+        verdict = judge(task, task.x, logits)
+        return verdict._replace(faulty=verdict.faulty.clone())  # an outcome writes into both masks
     tested = task.decide(task.x)
     return Verdict(tested.wrong | tested.undecided, tested.faulty, logits, clear=bool(tested.right.all()))
 

@@ -78,7 +78,7 @@ LOSSES: dict[str, tuple[Loss, Targeted]] = {
 
 def _at(logits: Tensor, y: Tensor) -> Tensor:
     """Return the logit of class y, (N,)."""
-    return logits.gather(1, y[:, None])[:, 0]
+    return logits.gather(1, y[:, None]).squeeze(1)  # whose gradient is a view, that of [:, 0] a copy
 
 
 def _replace_gradient(value: Tensor, loss: Tensor) -> Tensor:

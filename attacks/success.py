@@ -35,7 +35,8 @@ def judge(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
     finite = task.criterion.finite(logits)
     right = finite & task.criterion.accepts(logits, task.y)
     if bool(right.all()):  # as after most steps; what follows takes as long as a model's answers to a few inputs
-        return Verdict(~right, ~finite, logits, clear=True)  # two masks: an outcome writes into both
+        none = torch.zeros_like(right)
+        return Verdict(none, none, logits, clear=True)
     adversarial = finite & ~right
     wrong = adversarial.clone()
     adversarial[wrong] = task.threat_of(wrong).admits(x[wrong], task.x[wrong])

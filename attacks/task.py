@@ -140,7 +140,7 @@ class Task:
             x = x.detach().requires_grad_()
             logits = self.answer(x)
             value = self.loss(logits, loss)
-            grad = gradient(value.sum(), x)
+            grad = gradient(value, x)
         return logits.detach(), value.detach(), grad
 
     def loss(self, logits: Tensor, loss: str | Loss) -> Tensor:
@@ -155,7 +155,10 @@ class Task:
         return loss(logits, self.y)
 
     def gradients(self, x: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits (n, C) and d z_c / d x (n, k, *features) at x for `classes`, (n, k) int64, all detached."""
+        """Return logits (n, C) and d (z_c - z_y) / d x (n, k, *features) at x for `classes` c, (n, k) int64, detached.
+
+        Each class costs one backward pass: the label's logit has none of its own.
+        """
         logits, grads = self._mean(lambda: self._gradients(x, classes))
         return logits, grads.nan_to_num(0.0)
 
@@ -165,8 +168,8 @@ class Task:
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             logits = self.answer(x)
-            columns = logits.gather(1, classes).sum(0)
-            grads = [gradient(column, x, keep=True) for column in columns]
+            leads = logits.gather(1, classes) - logits.gather(1, self.y[:, None])
+            grads = [gradient(lead, x, keep=True) for lead in leads.unbind(1)]
         return logits.detach(), torch.stack(grads, 1)
 
     def _count(self, counter: Tensor, times: int) -> None:
@@ -214,7 +217,7 @@ def _criterion_of(criterion: Criterion, keep: Tensor) -> Criterion:
 
 
 def gradient(value: Tensor, x: Tensor, *, keep: bool = False) -> Tensor:
-    """Return d value / d x, of the shape of x; `keep` retains the graph for another backward pass.
+    """Return d (sum of value) / d x, of the shape of x; `keep` retains the graph for another backward pass.
 
     Raise NoGradientError if no gradient reaches x.
     """
@@ -222,7 +225,7 @@ def gradient(value: Tensor, x: Tensor, *, keep: bool = False) -> Tensor:
     if not value.requires_grad:
         raise NoGradientError(blocked)
     try:
-        (grad,) = torch.autograd.grad(value, x, retain_graph=keep, allow_unused=True)
+        (grad,) = torch.autograd.grad(value, x, torch.ones_like(value), retain_graph=keep, allow_unused=True)
     except RuntimeError as error:  # an operation without a derivative, or a tensor that was overwritten
         if ran_out(error):
             raise

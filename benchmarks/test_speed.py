@@ -113,8 +113,7 @@ class Tireless:
         return self.pgd.init(task)
 
     def step(self, task: Task, state: PGDState, k: int) -> PGDState:
-        walk = self.pgd.step(task, state, k)
-        return walk._replace(done=torch.zeros_like(walk.done))
+        return self.pgd.step(task, state, k)._replace(done=None)
 
 
 def hard(steps: int) -> tuple[nn.Module, Tensor, Tensor, Tensor]:

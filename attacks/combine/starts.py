@@ -11,6 +11,7 @@ from robust.attacks.combine.targets import rank_wrong
 from robust.attacks.engine import Attack
 from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Cost, Task
+from robust.attacks.threats.balls import Balls
 
 
 class Spread(NamedTuple):
@@ -94,11 +95,14 @@ def _task_of(task: Task, spread: Spread) -> Task:
     place = torch.arange(spread.key.numel(), device=task.x.device)
     joined: Spread = _reshape(spread, lambda field: field.flatten(0, 1))
     n, starts = spread.key.shape
+    threat = task.threat
+    if isinstance(threat, Balls):
+        threat = threat.only(torch.arange(n, device=place.device).repeat_interleave(starts))
     return replace(
         task,
         x=joined.x,
         y=joined.y,
-        threat=task.threat_of(torch.arange(n, device=place.device).repeat_interleave(starts)),
+        threat=threat,
         place=place,
         cost=Cost(torch.zeros_like(place), torch.zeros_like(place)),
         rng=replace(task.rng, key=joined.key),

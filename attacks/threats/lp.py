@@ -96,7 +96,7 @@ class LpThreat:
             d = d.clamp_(-radius, radius)
         elif self.norm == "l2":
             length = length_of("l2", d)[:, None]
-            d = torch.where(length > threshold, d * (radius / length), d)
+            d = d.mul_(torch.where(length > threshold, radius / length, torch.ones_like(length)))
         else:
             longer = length_of("l1", d)[:, None] > threshold
             d = torch.where(longer, onto_l1(d, self._room(x.flatten(1), d), radius), d)

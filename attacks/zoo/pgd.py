@@ -35,8 +35,8 @@ class PGDState(NamedTuple):
     x: Tensor
     logits: Tensor | None
     grad: Tensor
-    seen: Tensor  # (n, moves) int64: the fingerprints
-    done: Tensor  # (n,) bool: in a cycle, so that further steps repeat
+    seen: Tensor | None  # (n, moves) int64: the fingerprints; None where steps cannot cycle
+    done: Tensor | None  # (n,) bool: in a cycle, so that further steps repeat; likewise
 
 
 @ATTACKS.register("pgd")
@@ -76,6 +76,8 @@ class PGD:
     def init(self, task: Task) -> PGDState:
         x = task.start(self.start)
         logits, _, grad = task.ascent(x, self.loss)
+        if self.last is not None or task.threat.norm != "linf":
+            return PGDState(x, logits, grad, None, None)
         none = torch.zeros(len(x), 0, dtype=torch.int64, device=x.device)
         return PGDState(x, logits, grad, none, torch.zeros(len(x), dtype=torch.bool, device=x.device))
 
@@ -90,7 +92,7 @@ class PGD:
         else:
             x = task.threat.step(state.x, state.grad, self._stride(k) * eps)
         seen, done = state.seen, state.done
-        if k >= FIRST_CYCLE and self.last is None and task.threat.norm == "linf":
+        if k >= FIRST_CYCLE and seen is not None:
             # Before the projection: a random model may give another gradient at the same iterate.
             mark = fingerprint(x)[:, None]
             seen, done = torch.cat((seen, mark), 1), (seen == mark).any(1)

@@ -163,23 +163,18 @@ def _add_bump(task: Task, state: SquareState, place: int, pixels: Tensor, size: 
     rest = (moved.gather(1, here) - clean_here).to(d).view_as(d[:, 0])  # of the square, outside of the other one
     length = torch.linalg.vector_norm(d, dim=3)
     freed = length[:, 1].square() + rest.square().sum(2)  # (n, channels)
-    spare = (task.threat.reach(x) ** 2 - state.spent).clamp_min_(0) / up.shape[1]
+    reach = task.threat.reach(x)
+    spare = (reach**2 - state.spent).clamp_min_(0) / up.shape[1]
     bump = make_bumps(size, d.dtype, d.device)[turned].view(len(x), 1, -1) * (2 * up - 1).unsqueeze(2)
     bump = bump + d[:, 0] / length[:, 0].clamp_min(TINY).unsqueeze(2)
     allowed = (freed + spare.unsqueeze(1)).sqrt_() / torch.linalg.vector_norm(bump, dim=2).clamp_min_(TINY)
     new = (clean_here + (bump * allowed.unsqueeze(2)).flatten(1)).to(x).clamp_(task.threat.lo, task.threat.hi)
     spent = state.spent - freed.sum(1) + (new - clean_here).to(d).square_().sum(1)
-    return _stretch(task, moved.scatter_(1, here, new), x, spent)
-
-
-def _stretch(task: Task, moved: Tensor, x: Tensor, spent: Tensor) -> tuple[Tensor, Tensor]:
-    """Move the points, (n, features), away from x as far as the ball allows: the box has shortened what was added.
-
-    `spent`, (n,), are their squared distances to x. Return the points, and theirs.
-    """
-    scale = task.threat.reach(x) / spent.clamp_min(TINY).sqrt()
-    stretched = torch.addcmul(x, moved - x, scale.to(x).unsqueeze(1)).clamp_(task.threat.lo, task.threat.hi)
-    return stretched, _energy(stretched - x)
+    # The box has shortened what was added, so that the ball allows a longer way from x.
+    scale = reach / spent.clamp_min(TINY).sqrt()
+    way = moved.scatter_(1, here, new).sub_(x)
+    stretched = torch.addcmul(x, way, scale.to(x).unsqueeze(1)).clamp_(task.threat.lo, task.threat.hi)
+    return stretched, _energy(torch.sub(stretched, x, out=way))
 
 
 @lru_cache(256)
