@@ -238,8 +238,9 @@ OPTIONS = (
         "compare-fail",
         "ACCURACY:POINTS",
         "how far an accuracy may drop: robust_acc:2pp, clean_acc:1pp, certified_acc:2pp; mean:+2: how much worse the "
-        "mean score under attack may be, as an error; miou:2pp of maps; default: robust_acc:0pp, no significant "
-        "drop, with --robust-certify certified_acc:0pp, and with --robust-curve none of the mean distance",
+        "mean score under attack may be, as an error; miou:2pp of maps; mean:2pp under corruptions; default: "
+        "robust_acc:0pp, no significant drop, with --robust-certify certified_acc:0pp, and with --robust-curve none of "
+        "the mean distance",
         many=True,
     ),
     Option("leaderboard", "DIR", "the folder for records and the leaderboard, or none; default: leaderboard"),

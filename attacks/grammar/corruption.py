@@ -9,6 +9,7 @@ from robust.attacks.registry import suggest
 
 CORRUPTION = "corruption"
 USUAL = "usual"
+AFTER = "after"
 EXAMPLE = "as corruption:3, or corruption:3:held-out"
 MAX_SEED = 2**63
 WORD_OF = {"seed": f"{CORRUPTION}:3:seed=1", **{name: f"{CORRUPTION}:3:{name}" for name in (*GROUPS, *KINDS)}}
@@ -20,6 +21,7 @@ class Corruptions(NamedTuple):
     severity: int  # 1 to 5
     which: str  # a group, or one kind
     seed: int
+    after: bool = False  # whether inputs are corrupted after a Dataset's own resize, where one is seen
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -28,11 +30,11 @@ class Corruptions(NamedTuple):
 
     def __str__(self) -> str:
         which = f":{self.which}" * (self.which != USUAL)
-        return f"{CORRUPTION}:{self.severity}{which}{f':seed={self.seed}' * bool(self.seed)}"
+        return f"{CORRUPTION}:{self.severity}{which}{f':{AFTER}' * self.after}{f':seed={self.seed}' * bool(self.seed)}"
 
 
 def read_corruptions(text: str) -> Corruptions:
-    """Read "corruption:3:held-out:seed=1"; raise ValueError, in one line, for anything else."""
+    """Read "corruption:3:held-out:after:seed=1"; raise ValueError, in one line, for anything else."""
     word, *given = (part.strip() for part in text.split(":"))
     if word == CORRUPTION and given and (kind := given[0].replace("_", "-")) in (*GROUPS, *KINDS):
         severity = next((part for part in given[1:] if part in map(str, SEVERITIES)), "3")
@@ -40,18 +42,20 @@ def read_corruptions(text: str) -> Corruptions:
     if word != CORRUPTION or not given or given[0] not in map(str, SEVERITIES):
         got = f", got {given[0]!r}" if given and given[0] else ""
         raise ValueError(f"{text!r}: the severity must be 1 to 5, {EXAMPLE}{got}")
-    which, seed = USUAL, 0
+    which, seed, after = USUAL, 0, False
     for k, option in enumerate(given[1:]):
         name, equals, value = option.partition("=")
         if equals and name.strip() == "seed":
             seed = _read_seed(text, value.strip())
+        elif option == AFTER:
+            after = True
         elif k == 0 and not equals:
             which = option.replace("_", "-")
         else:
             raise ValueError(f"{text!r}: {option!r} is not known here; write it {EXAMPLE}:seed=1")
     if which not in (*GROUPS, *KINDS):
         raise ValueError(f"{text!r}: unknown corruption {suggest(which, (*GROUPS, *KINDS))}")
-    return Corruptions(int(given[0]), which, seed)
+    return Corruptions(int(given[0]), which, seed, after)
 
 
 def _read_seed(text: str, value: str) -> int:
@@ -98,6 +102,7 @@ PICTURES = Family(
     (
         ("SEVERITY", "1 to 5"),
         ("WHICH", WHICH),
+        (AFTER, "as the model gets images, also where a Dataset of yours resizes them; without it before that"),
         ("seed=K", "other random numbers; without it 0"),
     ),
     _canonical,

@@ -4,12 +4,15 @@ Shapes: `x` and `x_adv` are (N, channels, height, width) with 1 or 3 channels, o
 a picture depends on the picture and the seed in the word alone, so whoever has it can make the corrupted one again.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from robust.attacks.corruptions.kinds import SMALLEST
@@ -17,6 +20,19 @@ from robust.attacks.grammar.corruption import CORRUPTION, Corruptions, read_corr
 from robust.attacks.rng import Rng
 
 LEVELS = 255
+
+
+class Pictures(Protocol):
+    """The pictures of which inputs are made, where these are known: they are corrupted before they are resized."""
+
+    def remake(
+        self, x: NDArray[np.float32], changes: Sequence[Callable[[NDArray[np.uint8]], NDArray[np.uint8]]]
+    ) -> NDArray[np.float32]:
+        """Return inputs x, (n, *shape), each made of its picture once more, which is changed before.
+
+        Changes are of levels from 0 to 255, (height, width, 1 or 3).
+        """
+        ...
 
 
 def of_pictures(threat: object) -> "CorruptionThreat":
@@ -32,6 +48,7 @@ class CorruptionThreat:
     word: Corruptions
     lo: float = 0.0
     hi: float = 1.0
+    pictures: Pictures | None = field(default=None, compare=False)  # None: inputs are corrupted as they are
     norm: ClassVar[str] = CORRUPTION
     eps: ClassVar[Fraction] = Fraction(1)
     keeps_missing: ClassVar[bool] = False
@@ -64,6 +81,11 @@ class CorruptionThreat:
         from robust.attacks.corruptions.corrupt import corrupt
 
         kinds = [kind] * len(x) if isinstance(kind, str) else kind
+        if self.pictures is not None:
+            self.check_shape(tuple(x.shape[1:]))
+            changes = [partial(corrupt, kind=one, severity=self.word.severity, seed=self.word.seed) for one in kinds]
+            made = self.pictures.remake(x.detach().cpu().float().numpy(), changes)
+            return torch.from_numpy(made).to(x.device, x.dtype)
         levels = self._to_levels(x)
         if not len(x):
             return x.clone()

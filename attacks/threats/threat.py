@@ -4,6 +4,7 @@ Shapes: `x` and `x_adv` are (N, *features) of any rank; sizes and verdicts are (
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from torch import Tensor
@@ -17,7 +18,7 @@ from robust.attacks.grammar.spatial import SPATIAL
 from robust.attacks.grammar.universal import UNIVERSAL
 from robust.attacks.layout import Layout
 from robust.attacks.rng import Rng
-from robust.attacks.threats.corruption import CorruptionThreat
+from robust.attacks.threats.corruption import CorruptionThreat, Pictures
 from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.patch import PatchThreat
@@ -82,6 +83,15 @@ def read_threat(text: str, lo: float = 0.0, hi: float = 1.0, layout: Layout | No
     """
     parts = tuple(_read_part(part.strip(), lo, hi, layout) for part in text.split("+"))
     return parts[0] if len(parts) == 1 else Union(parts)
+
+
+def corrupt_before(threat: Part | Union, pictures: Pictures) -> Part | Union:
+    """Return a threat model whose corruptions are of the pictures before they are resized, unless it says `after`."""
+    parts = tuple(
+        replace(part, pictures=pictures) if isinstance(part, CorruptionThreat) and not part.word.after else part
+        for part in threat.parts
+    )
+    return Union(parts) if isinstance(threat, Union) else parts[0]
 
 
 def _read_part(text: str, lo: float, hi: float, layout: Layout | None) -> Part:

@@ -26,6 +26,7 @@ MAX_COUNT, MAX_REAL = 10**9, 1e12
 MEANS = {  # no counts of samples
     "mean": "mean score, in its units",
     "miou": "mIoU, in percent",
+    "mean_corrupted": "mean accuracy over corruptions, in percent",
     "distance": "mean distance to adversarial inputs",
 }
 NO_EPS = ("features", "product", "patch", "universal-patch", "spatial", "corruption")  # families that have no one eps

@@ -30,13 +30,14 @@ class Wanted:
     draw: int | None = None  # the seed of the draw of the samples; None if it is `seed`
     criterion: dict[str, Any] = field(default_factory=CRITERION.copy)
     draws: str | None = ""  # how the deployed answer is formed of random ones; None if that is not known yet
+    before: str = ""  # the steps of a Dataset before which its pictures were corrupted
 
     @classmethod
     def of(cls, record: Record) -> "Wanted":
         """Return what a record is of."""
         model, options = record.model, {attack.name: attack.options for attack in record.planned}
         what = (record.data, model.name, model.training, record.threat, record.suite)
-        return cls(*what, record.seed, options, record.draw, record.criterion, record.draws)
+        return cls(*what, record.seed, options, record.draw, record.criterion, record.draws, record.corrupted_before)
 
     def __str__(self) -> str:
         return printable(f"{self.model} ({self.training}), {self.data.name}, {self.threat}, {self.suite}")
@@ -129,6 +130,9 @@ def _describe_difference(record: Record, wanted: Wanted) -> str:
     if wanted.draws is not None and record.draws != wanted.draws:
         take = f": take --robust-draws={record.draws}" * bool(record.draws and wanted.draws)
         return f"is of {_tell_draws(record.draws)}, not of {_tell_draws(wanted.draws)}{take}"
+    if bool(record.corrupted_before) != bool(wanted.before):
+        then, now = map(_tell_place, (record.corrupted_before, wanted.before))
+        return f"is of images corrupted {then}, not {now}{': say corruption:3:after' * bool(wanted.before)}"
     if record.seed != wanted.seed:
         return f"has seed {record.seed}, not {wanted.seed}: take --robust-seed={record.seed}"
     if record.data.n != wanted.data.n:
@@ -141,6 +145,10 @@ def _describe_difference(record: Record, wanted: Wanted) -> str:
     if _to_text(Wanted.of(record).options) != _to_text(wanted.options):
         return f"is of another version of {record.suite}, or of other options"
     return ""
+
+
+def _tell_place(before: str) -> str:
+    return f"before {before}" if before else "as the model gets them"
 
 
 def _tell_draws(draws: str) -> str:

@@ -15,6 +15,7 @@ from robust.attacks.criteria.registry import read_criterion
 from robust.baseline.comparison import Ruling
 from robust.baseline.tolerance import Tolerance
 from robust.flags import Flags
+from robust.records.corrupted import Corrupted
 from robust.records.record import Record
 from robust.report.ranks import ALPHA
 from robust.report.scores import score_scale
@@ -30,6 +31,7 @@ class MeanComparison:
     before: NDArray[np.float64]  # (n,), in the units of tables: shares are in percent
     after: NDArray[np.float64]  # (n,)
     rises: bool  # whether a higher score is worse
+    unit: str = ""  # of the change: "points" of what is an accuracy, in percent
 
     @classmethod
     def of(
@@ -63,7 +65,7 @@ class MeanComparison:
     @property
     def change(self) -> str:
         """The change as the beginning of a sentence."""
-        return f"{self.points:+.4g} is"
+        return f"{self.points:+.4g} points are" if self.unit else f"{self.points:+.4g} is"
 
     @cached_property
     def interval(self) -> tuple[float, float]:
@@ -84,9 +86,10 @@ class MeanComparison:
 
     def __str__(self) -> str:
         (before, after), (low, high) = self.figures, self.interval
-        change = f"{self.points:+.4g} (95 % interval {low:+.4g} to {high:+.4g})"
+        percent, unit = (" %", f" {self.unit}") if self.unit else ("", "")
+        change = f"{self.points:+.4g}{unit} (95 % interval {low:+.4g} to {high:+.4g})"
         counts = f"{self.lost.sum()} worse, {self.won.sum()} better, p = {self.p:.2g}"
-        return f"{before:.4g} to {after:.4g}, {change}, {counts}"
+        return f"{before:.4g} to {after:.4g}{percent}, {change}, {counts}"
 
     @cached_property
     def _differences(self) -> NDArray[np.float64]:
@@ -102,3 +105,17 @@ def compare_scores(before: Record, after: Record) -> MeanComparison | None:
     if before.worst_score is None or after.worst_score is None:
         return None
     return MeanComparison.of(before.worst_score, after.worst_score, after.criterion["name"])
+
+
+def compare_corrupted(before: Corrupted, after: Corrupted) -> MeanComparison:
+    """Compare the means over the same corruptions, in percent; a sample counts that was asked for each, in both."""
+    known = np.isfinite(before.right).all(1) & np.isfinite(after.right).all(1)
+    was, now = (np.where(known, 100 * each.shares, np.nan) for each in (before, after))
+    return MeanComparison(was, now, rises=False, unit="points")
+
+
+def compare_corruptions(before: Record, after: Record) -> MeanComparison | None:
+    """Compare the means over corruptions of two rows; None if one of them has none."""
+    if before.corrupted is None or after.corrupted is None:
+        return None
+    return compare_corrupted(before.corrupted, after.corrupted)

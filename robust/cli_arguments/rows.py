@@ -57,5 +57,6 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="ACCURACY:POINTS",
         help="exit with status 1 if an accuracy drops by more, significantly, as --robust-compare-fail of pytest: "
-        "robust_acc:2pp,clean_acc:1pp,certified_acc:2pp; or if a mean score is worse by more: mean:+2, miou:2pp",
+        "robust_acc:2pp,clean_acc:1pp,certified_acc:2pp; or if a mean score is worse by more: mean:+2, miou:2pp; "
+        "mean:2pp of the mean over corruptions",
     )

@@ -12,16 +12,18 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from robust.attacks.grammar.corruption import list_corruptions
 from robust.attacks.text import printable
 from robust.baseline.comparison import Comparison, Paired, Ruling, name_samples
 from robust.baseline.distances import compare_curves
 from robust.baseline.iou_comparison import compare_iou
 from robust.baseline.matching import UnfitError, Wanted, find_match, refuse, robust_flags
-from robust.baseline.mean_comparison import compare_scores
+from robust.baseline.mean_comparison import compare_corruptions, compare_scores
 from robust.baseline.store import Baseline, read, read_numbers
 from robust.baseline.tolerance import (
     CERTIFIED,
     CLEAN,
+    CORRUPTED,
     DISTANCE,
     MEAN,
     MIOU,
@@ -29,12 +31,18 @@ from robust.baseline.tolerance import (
     WORDS,
     Tolerance,
     read_tolerance,
+    refuse_corrupted,
     refuse_mean,
     refuse_twice,
 )
 from robust.records.record import Record
 
-MEANS = {MEAN: "scores", MIOU: "mIoU", DISTANCE: "whole curve up to the same end"}
+MEANS = {
+    MEAN: "scores",
+    MIOU: "mIoU",
+    CORRUPTED: "answers to each corruption",
+    DISTANCE: "whole curve up to the same end",
+}
 # What a narrower terminal leaves out of the table, in turn; the samples that were lost and won stand below it.
 NARROWER = ((), ("lost", "won"), ("lost", "won", "A %"))
 
@@ -63,11 +71,12 @@ class Pair:
 
     @property
     def means(self) -> dict[str, Paired]:
-        """Compare, by the metric, their mean scores, mIoU and the distances of curves, as far as both have them."""
+        """Compare, by the metric, mean scores, mIoU, means over corruptions, distances of curves, as both have them."""
         before, after = self.before[1], self.after[1]
         found = {
             MEAN: compare_scores(before, after),
             MIOU: compare_iou(before, after),
+            CORRUPTED: compare_corruptions(before, after),
             DISTANCE: compare_curves(before, after),
         }
         return {metric: paired for metric, paired in found.items() if paired is not None}
@@ -86,6 +95,8 @@ def run(args: argparse.Namespace) -> Compared:
     if not pairs:
         raise LookupError(f"nothing can be compared: {notes[0]}")
     paired = [pair.before[1] for pair in pairs]
+    for margin in margins:
+        refuse_corrupted(margin, [record.threat for record in paired])
     left = [record for record in before.records if not any(record is other for other in paired)]
     notes += [note for pair in pairs if (note := _describe_uncertified(pair))]
     notes += [f"of A alone, so nothing shows that it holds: {Wanted.of(record)}" for record in left]
@@ -100,6 +111,8 @@ def run(args: argparse.Namespace) -> Compared:
 def _decide(pair: Pair, margin: Tolerance) -> Ruling:
     """Decide whether an accuracy keeps its margin: it fails if nothing shows that what A certifies still holds."""
     refuse_mean(margin, pair.after[1].criterion["name"])
+    if margin.metric == CORRUPTED and not list_corruptions(pair.after[1].threat):  # it is of other rows
+        return "holds"
     if paired := pair.means.get(margin.metric):
         return paired.ruling(margin)
     if margin.metric in MEANS:

@@ -42,4 +42,5 @@ class Row:
         held = self.record.tables, samples.layout_text
         rules = (self.record.threat, bounds, self.batch, samples.criterion, *held)
         theta = self.evidence.take_theta([attack.columns for attack in self.record.attacks])
-        return Candidates(self.evidence.x_adv, samples.x, samples.y, *rules, theta)
+        resized = samples.find_resized(self.record.threat)
+        return Candidates(self.evidence.x_adv, samples.x, samples.y, *rules, theta, resized)

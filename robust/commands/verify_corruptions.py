@@ -15,9 +15,10 @@ def check_corruptions(row: Row, corrupted: Corrupted) -> Check:
     A sample that is answered wrong under some corruption cannot be recorded as robust.
     """
     bounds, x, y = (row.dataset.lo, row.dataset.hi), row.samples.x[:], row.samples.y
+    resized = row.samples.find_resized(row.record.threat)
     right, near = np.zeros(corrupted.right.shape, bool), np.zeros(corrupted.right.shape, bool)
     for k, word in enumerate(list_corruptions(row.record.threat).values()):
-        shown = show_corrupted(str(word), bounds, x, word.which)
+        shown = show_corrupted(str(word), bounds, x, word.which, resized)
         right[:, k], near[:, k] = check_labels(row.module, shown, y, row.batch, row.samples.criterion)
     asked = np.isfinite(corrupted.right)
     other = int((asked & (right != (corrupted.right > 0)) & ~near).sum())

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from robust.attacks.criteria.registry import DEFAULT, label_kind, read_criterion
+from robust.attacks.grammar.corruption import list_corruptions
 from robust.attacks.registry import Registry
 from robust.data.bounds import Bounds, Clamped, OutsideError, advise_labels
-from robust.data.lazy_inputs import Inputs, LazyInputs, iter_parts, load_rows
+from robust.data.lazy_inputs import Inputs, LazyInputs, is_array, iter_parts, load_rows
 from robust.data.maps import advise_ignored
+from robust.data.pictures import Pictures
 from robust.data.remarks import Remarks
 from robust.data.several import check_parts
 from robust.sampling import draw_rows
@@ -60,9 +62,17 @@ class Samples:
     index: "NDArray[np.int64]"  # (n,), ascending
     criterion: str = DEFAULT  # canonical: "within:50"
     layout: "Layout | None" = None  # of several inputs, which stand in one row of x
+    # What all samples that these are taken from were before they became inputs: see `find_resized`.
+    pictures: "Pictures | None" = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.y)
+
+    def find_resized(self, threat: str) -> "Pictures | None":
+        """Return what they are before a Dataset's own resize, if one is seen and a threat corrupts them there."""
+        if self.pictures is None or all(word.after for word in list_corruptions(threat).values()):
+            return None
+        return self.pictures if self.pictures.resize else None
 
     @property
     def map_size(self) -> tuple[int, ...]:
@@ -77,7 +87,7 @@ class Samples:
     def take(self, rows: "NDArray[np.int64]") -> "Samples":
         """Return the samples in these rows, (m,)."""
         x = self.x.take(rows) if isinstance(self.x, LazyInputs) else self.x[rows]
-        return Samples(x, self.y[rows], self.index[rows], self.criterion, self.layout)
+        return Samples(x, self.y[rows], self.index[rows], self.criterion, self.layout, self.pictures)
 
     def draw(self, n: int, seed: int) -> "tuple[Samples, Samples]":
         """Return (n samples drawn without replacement, the others), each in ascending order."""
@@ -248,8 +258,10 @@ class Dataset:
         criterion = DEFAULT if trained else self.criterion
         if (layout := getattr(x, "layout", None)) != self.layout:
             raise ValueError(f"the {split} samples of {self.name} are {layout}, expected {self.layout}")
-        source = x if layout else Clamped(x, Bounds(self.lo, self.hi), self.remarks)
-        return Samples(load_rows(source, rows), y[rows], rows, criterion, layout)
+        bounds = Bounds(self.lo, self.hi)
+        kept = load_rows(x if layout else Clamped(x, bounds, self.remarks), rows)
+        pictures = None if layout or is_array(x) else Pictures(x, rows, kept, bounds, self.remarks)
+        return Samples(kept, y[rows], rows, criterion, layout, pictures)
 
     def _check(self, samples: Samples) -> None:
         for x in iter_parts(samples.x):

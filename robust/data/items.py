@@ -1,11 +1,13 @@
 """Data sets of items, as torch's: an item is read when it is drawn, and some are read twice to see that they agree."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from robust.attacks.layout import iter_parts
 from robust.data.convert import is_image, stack, to_array
 from robust.data.remarks import Remarks
+from robust.data.resized import Change, ResizedPictures, find_resized
 from robust.user_code import describe_user_error
 
 if TYPE_CHECKING:
@@ -25,8 +27,10 @@ MAX_STREAM = 1_000_000  # items of a stream, which may have no end
 class Items:
     """Items by number, each a pair or a mapping of an input and a label."""
 
-    def __init__(self, get: Callable[[int], Any], n: int, remarks: Remarks) -> None:
+    def __init__(self, get: Callable[[int], Any], n: int, remarks: Remarks, dataset: Any = None) -> None:
+        """Take a function that reads one of n items; `dataset` is the Dataset that it reads them of, if it is one."""
         self._get = get
+        self._dataset = dataset
         self._n = n
         self._remarks = remarks
         self._labels: dict[int, NDArray[Any]] = {}  # of the items that were read
@@ -47,6 +51,30 @@ class Items:
         return stack([x for x, _ in pairs if not isinstance(x, dict)], "inputs")
 
     __getitem__ = read_rows
+
+    @cached_property
+    def _resized(self) -> ResizedPictures | None:
+        return None if self._dataset is None or not self._n else find_resized(self._dataset)
+
+    @property
+    def resize(self) -> str:
+        """Name the steps from the Dataset's own resize on; "" if none is seen."""
+        return self._resized.steps if self._resized else ""
+
+    def read_changed(
+        self, rows: "NDArray[np.int64]", changes: Sequence[Change]
+    ) -> "tuple[NDArray[Any], list[tuple[int, int]]]":
+        """Return inputs, (n, *shape), each of whose pictures was changed before the resize, and their sizes there."""
+        assert self._resized is not None
+        inputs, sizes = [], []
+        for row, change in zip(rows, changes, strict=True):
+            try:
+                item, size = self._resized.read(int(row), change)
+            except Exception as error:  # a user's code may raise anything
+                raise ValueError(f"corrupting item {row} failed: {describe_user_error(error)}") from error
+            inputs.append(to_array(split_item(item, self._remarks)[0], "inputs"))
+            sizes.append(size)
+        return stack(inputs, "inputs"), sizes
 
     @property
     def have_parts(self) -> bool:

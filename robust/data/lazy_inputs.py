@@ -1,7 +1,7 @@
 """Inputs that are read when they are indexed, so that a data set may be larger than the memory."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 if TYPE_CHECKING:
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from robust.attacks.layout import Layout
+    from robust.data.resized import Change
 
 IN_MEMORY = 2**28  # bytes of float32: larger inputs stay on the disk
 PART = 2**24  # bytes that are read at once when all inputs are read
@@ -43,6 +44,20 @@ class LazyInputs:
     def layout(self) -> "Layout | None":
         """Return how several inputs lie in a row; None for a single input."""
         return getattr(self._source, "layout", None)
+
+    @property
+    def resize(self) -> str:
+        """Name the steps from a Dataset's own resize on; "" if none is seen."""
+        return str(getattr(self._source, "resize", ""))
+
+    def read_changed(
+        self, rows: "NDArray[np.int64]", changes: "Sequence[Change]"
+    ) -> "tuple[NDArray[np.float32], list[tuple[int, int]]]":
+        """Return the inputs in these rows, each of whose pictures was changed before the resize, and their sizes."""
+        found: tuple[NDArray[np.float32], list[tuple[int, int]]] = self._source.read_changed(  # type: ignore[attr-defined]
+            self._rows[rows], changes
+        )
+        return found
 
     @overload
     def __getitem__(self, part: "slice | NDArray[np.int64]", /) -> "NDArray[np.float32]": ...

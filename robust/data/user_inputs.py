@@ -1,13 +1,17 @@
 """Users' inputs as float32: pixels divided by 255, images turned to channels first. Each change is noted."""
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from robust.data.convert import to_array
 from robust.data.remarks import Remarks
+from robust.data.resized import Change
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from robust.data.items import Items
 
 CHANNELS = (1, 3, 4)  # of images: grey, colours, colours and a fourth
 EXACT = 2**24  # whole numbers up to here are exact in float32
@@ -56,6 +60,20 @@ class UserInputs:
         stored = self._source[rows]
         self._check(stored)
         return np.ascontiguousarray(self._turned(self._scaled(stored)))
+
+    @property
+    def resize(self) -> str:
+        """Name the steps from a Dataset's own resize on; "" if none is seen."""
+        return str(getattr(self._source, "resize", ""))
+
+    def read_changed(
+        self, rows: "NDArray[np.int64]", changes: Sequence[Change]
+    ) -> "tuple[NDArray[np.float32], list[tuple[int, int]]]":
+        """Return inputs, (n, *shape), each of whose pictures was changed before the resize, and their sizes there."""
+        import numpy as np
+
+        stored, sizes = cast("Items", self._source).read_changed(rows, changes)
+        return UserInputs(stored, self._remarks, turn=self._turn)[np.arange(len(stored))], sizes
 
     def _check(self, stored: "NDArray[Any]") -> None:
         if stored.ndim < 2 or stored.dtype.kind not in "biuf":

@@ -35,7 +35,7 @@ def take_apart(data: Any, split: Split, remarks: Remarks) -> tuple[Any, Any]:
     if isinstance(data, tuple | list):
         return _of_sequence(data, split, remarks)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        items = Items(data.__getitem__, len(data), remarks)
+        items = Items(data.__getitem__, len(data), remarks, data)
         return items, items
     if hasattr(data, "__iter__"):
         return read_stream(data, remarks)
@@ -96,7 +96,7 @@ def _of_table(table: Any, remarks: Remarks) -> tuple[Any, Any]:
 
 def _of_loader(loader: Any, remarks: Remarks) -> tuple[Any, Any]:
     """Return the items of a torch DataLoader, in the order of its data set, which a shuffling loader has lost."""
-    from torch.utils.data import default_collate
+    from torch.utils.data import Subset, default_collate
 
     dataset = loader.dataset
     if not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
@@ -104,14 +104,16 @@ def _of_loader(loader: Any, remarks: Remarks) -> tuple[Any, Any]:
     rows = _rows_of(loader)
     remarks.note("a DataLoader is read in the order of its data set")
 
+    plain = loader.batch_size is None or loader.collate_fn is default_collate
+
     def get(row: int) -> Any:
         item = dataset[rows[row]]
-        if loader.batch_size is None or loader.collate_fn is default_collate:
+        if plain:
             return item
         x, y = split_item(loader.collate_fn([item]), remarks)
         return next(unbatch(x)), to_array(y, "labels")[0]
 
-    items = Items(get, len(rows), remarks)
+    items = Items(get, len(rows), remarks, Subset(dataset, rows) if plain else None)
     return items, items
 
 

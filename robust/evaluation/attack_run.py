@@ -225,4 +225,4 @@ def candidates_of(
     """Return x_adv, (n, *shape), as candidates for the n samples; theta is (n, 4)."""
     bounds, word = (threat.lo, threat.hi), str(threat)
     rules = (word, bounds, batch, samples.criterion, tables_of(word), samples.layout_text)
-    return Candidates(x_adv, samples.x, samples.y, *rules, theta)
+    return Candidates(x_adv, samples.x, samples.y, *rules, theta, samples.find_resized(word))

@@ -22,6 +22,9 @@ from robust.evaluation.time_limit import TIME
 from robust.verification.check import check_labels
 from robust.verification.corruptions import show_corrupted
 
+WEAKER = "the published ones are of images as the model gets them, as by corruption:3:after"
+AS_GIVEN = "as the data set gives them"
+
 
 @dataclass(frozen=True, slots=True)
 class CorruptionAnswers:
@@ -46,12 +49,29 @@ def count_corruptions(threat: Threat) -> int:
     return len(list_corruptions(str(threat)))
 
 
-def describe_parameters(threat: str, shape: Sequence[int], transforms: Sequence[str]) -> str:
-    """Return whose parameters images of this shape are corrupted with, and what was done to them before; or ""."""
+def describe_parameters(threat: str, samples: Samples, transforms: Sequence[str]) -> str:
+    """Return whose parameters images are corrupted with, and what was done to them before, or is done after; or ""."""
     if not has_corruptions(threat):
         return ""
-    before = f", after what the data set does to them ({'; '.join(transforms)})" * bool(transforms)
-    return f"images of {shape[-2]}x{shape[-1]} are corrupted with the parameters of {scheme_of(*shape[-2:])}{before}"
+    resized, height_width = samples.find_resized(threat), samples.x.shape[-2:]
+    sizes = sorted(resized.sizes if resized is not None else [height_width])
+    if not sizes:
+        return ""
+    where = f", after what the data set does to them ({'; '.join(transforms)})" * bool(transforms)
+    if resized is not None:
+        shrunk = f", which makes them smaller: {WEAKER}" if min(sizes[0]) > max(height_width) else ""
+        where = f", before the data set's {resized.resize}{shrunk}"
+    elif samples.pictures is not None and not transforms:
+        where = f", {AS_GIVEN}"
+    told = " to ".join(f"{height}x{width}" for height, width in dict.fromkeys((sizes[0], sizes[-1])))
+    schemes = " and ".join(dict.fromkeys(scheme_of(*size) for size in sizes))
+    return f"images of {told} are corrupted with the parameters of {schemes}{where}"
+
+
+def name_resize(samples: Samples, threat: str) -> str:
+    """Name the steps of a Dataset before which a threat model corrupts its pictures, as "Resize(32)"; "" for none."""
+    resized = samples.find_resized(threat)
+    return "" if resized is None else resized.resize
 
 
 def add_corruptions(found: AttackResult, answers: CorruptionAnswers) -> AttackResult:
@@ -71,6 +91,7 @@ def measure_corruptions(module: nn.Module, samples: Samples, threat: Threat, opt
     At the deadline of the options it ends with what it has; `watch` is told which share is done.
     """
     words, bounds = list_corruptions(str(threat)), (threat.lo, threat.hi)
+    resized = samples.find_resized(str(threat))
     share, size = options.ranks.deal(samples), options.batcher.size
     starts = range(0, len(share), size)
 
@@ -83,7 +104,7 @@ def measure_corruptions(module: nn.Module, samples: Samples, threat: Threat, opt
                 if options.deadline is not None and options.deadline():
                     return right
                 options.watch((k * len(words) + column) / (len(starts) * len(words)))
-                corrupted = show_corrupted(str(word), bounds, x, word.which)
+                corrupted = show_corrupted(str(word), bounds, x, word.which, resized)
                 right[start : start + size, column], _ = check_labels(module, corrupted, part.y, size, part.criterion)
         return right
 

@@ -12,6 +12,7 @@ from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.engine import eval_mode
 from robust.attacks.geometry import per_sample
+from robust.attacks.grammar.corruption import list_corruptions
 from robust.attacks.layout import Layout
 from robust.attacks.task import NoGradientError, gradient
 from robust.data.spool import pick_rows
@@ -19,6 +20,7 @@ from robust.evaluation.picture import Picture
 from robust.flags import Flags
 from robust.records.gallery import Gallery, Images, choose_rows
 from robust.verification.candidates import Candidates
+from robust.verification.corruptions import find_kinds
 
 SIDE = 112  # pixels; larger images are averaged down
 STEPS = 32  # of the path of integrated gradients
@@ -43,7 +45,15 @@ def illustrate(
     places = (np.cumsum(adversarial) - 1)[row]
     draw = _draw_maps if candidates.y.ndim > 1 else _draw_classes
     gallery = draw(module, candidates, row, places, picture, seed)
-    return gallery if candidates.theta is None else replace(gallery, theta=candidates.theta[places])
+    theta = None if candidates.theta is None else candidates.theta[places]
+    return replace(gallery, theta=theta, kind=_find_kinds(candidates, places))
+
+
+def _find_kinds(candidates: Candidates, places: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return the place in the threat model of the corruption that made each input, (k,); None if it names none."""
+    words = [*map(str, list_corruptions(candidates.threat).values())]
+    x_adv, x = pick_rows(candidates.x_adv, places), np.asarray(candidates.x[places])
+    return find_kinds(words, candidates.bounds, x_adv, x, candidates.pictures) if words else None
 
 
 def _draw_classes(

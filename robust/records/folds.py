@@ -160,6 +160,7 @@ def _join_trust(folds: Sequence[Record]) -> TrustReport | None:
         reports[0].skipped,
         sum(report.seconds for report in reports),
         tuple(dict.fromkeys(name for report in reports for name in report.not_run)),
+        why=reports[0].why,
     )
 
 

@@ -37,6 +37,9 @@ class Gallery:
     # (k, m, 2): numbers of other inputs, before and after; None: there are none
     values: NDArray[np.float32] | None = None
     theta: NDArray[np.float32] | None = None  # (k, 4): what transformed each input, NaN where nothing did; None without
+    kind: NDArray[np.int64] | None = (
+        None  # (k,): the place of the corruption in the threat model, -1: none; None without
+    )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by their names in the file."""
@@ -65,7 +68,7 @@ class Gallery:
 
 
 GALLERY = tuple(PREFIX + part.name for part in fields(Gallery))
-OPTIONAL = tuple(PREFIX + name for name in ("saliency", "integrated", "before", "distance", "values", "theta"))
+OPTIONAL = tuple(PREFIX + name for name in ("saliency", "integrated", "before", "distance", "values", "theta", "kind"))
 IMAGES = tuple(PREFIX + name for name in ("original", "change", "adversarial", "saliency", "integrated"))
 
 
@@ -86,6 +89,8 @@ def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
         check_array(arrays, f"{PREFIX}distance", "f", (k,))
     if f"{PREFIX}theta" in arrays:
         check_array(arrays, f"{PREFIX}theta", "f", (k, 4))
+    if f"{PREFIX}kind" in arrays:
+        check_array(arrays, f"{PREFIX}kind", "i", (k,))
     if (values := arrays.get(f"{PREFIX}values")) is not None:
         check_array(arrays, f"{PREFIX}values", "f", (k, min(max(values.shape[1:2], default=0), MOST_VALUES), 2))
     for name in IMAGES:

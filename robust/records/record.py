@@ -129,6 +129,12 @@ class Record:
         return next(filter(None, found), None)
 
     @property
+    def corrupted_before(self) -> str:
+        """The steps of a Dataset before which its pictures were corrupted, as "Resize(32)"; "" if inputs were."""
+        steps = self.provenance.get("corrupted_before", "")  # not checked: it may be of any type
+        return steps if isinstance(steps, str) else ""
+
+    @property
     def open(self) -> Flags | None:
         """(n,): robust under every attack, and not certified; None without a certificate."""
         return None if self.certificate is None else self.robust & ~self.certificate.certified

@@ -170,6 +170,8 @@ class Trust(Struct):
     seconds: Seconds
     not_run: list[str] | UnsetType = UNSET
     parts: list[Part] | UnsetType = UNSET
+    why: dict[str, str] | UnsetType = UNSET
+    """Of the checks that were skipped, by their names."""
 
 
 class Classes(Struct):

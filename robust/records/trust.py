@@ -1,7 +1,8 @@
 """Findings that speak against a row, and the verdict that follows from all of them. No torch."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Verdict = Literal["trusted", "suspect", "broken"]
@@ -50,6 +51,7 @@ class TrustReport:
     seconds: float
     not_run: tuple[str, ...] = ()  # names of what there was no time for: checks, "mitigations"
     parts: tuple[Part, ...] = ()  # the cost of each; rows of older versions have none
+    why: Mapping[str, str] = field(default_factory=dict)  # of those skipped; rows of older versions have none
 
     @property
     def verdict(self) -> Verdict:
@@ -65,6 +67,12 @@ class TrustReport:
     def passes(self) -> int:
         """The passes of all parts."""
         return sum(part.passes for part in self.parts)
+
+    @property
+    def reasons(self) -> list[tuple[str, int]]:
+        """List (reason, checks that were skipped for it), the most frequent first; no reason is the last."""
+        counted = Counter(self.why.get(name, "") for name in self.skipped)
+        return sorted(counted.items(), key=lambda pair: (not pair[0], -pair[1]))
 
     @property
     def doubts(self) -> tuple[Finding, ...]:
@@ -89,7 +97,7 @@ def worst(findings: Iterable[Finding]) -> Verdict:
 
 def trust_to_json(report: TrustReport) -> dict[str, Any]:
     """Convert a report to JSON; the verdict is stated for the reader of the file, since it follows from the rest."""
-    content = {
+    content: dict[str, Any] = {
         "verdict": report.verdict,
         "doubts": [_finding_to_json(finding) for finding in report.findings],
         "accepted": [*report.accepted],
@@ -101,6 +109,8 @@ def trust_to_json(report: TrustReport) -> dict[str, Any]:
         content["not_run"] = [*report.not_run]
     if report.parts:
         content["parts"] = [vars(part) | {"seconds": round(part.seconds, 3)} for part in report.parts]
+    if report.why:
+        content["why"] = dict(report.why)
     return content
 
 
@@ -110,7 +120,8 @@ def trust_from_json(content: dict[str, Any]) -> TrustReport:
     accepted, checked, skipped = (tuple(content[key]) for key in ("accepted", "checked", "skipped"))
     parts = tuple(Part(part["name"], part["seconds"], part["passes"]) for part in content.get("parts", ()))
     not_run = tuple(content.get("not_run", ()))
-    return TrustReport(findings, accepted, checked, skipped, content["seconds"], not_run, parts)
+    why = content.get("why", {})
+    return TrustReport(findings, accepted, checked, skipped, content["seconds"], not_run, parts, why)
 
 
 def _finding_to_json(finding: Finding) -> dict[str, Any]:

@@ -8,7 +8,14 @@ from robust.records.record import Record
 from robust.report.scores import mean_corrupted
 
 TITLE = "mean corrupted %"  # the column of a table
-COLUMNS = ("corrupted", "corrupted_low", "corrupted_high", "worst_corruption", "worst_corruption_percent")
+COLUMNS = (
+    "corrupted",
+    "corrupted_low",
+    "corrupted_high",
+    "worst_corruption",
+    "worst_corruption_percent",
+    "corrupted_before",
+)
 LEGEND = (
     "Mean corrupted: the mean over corruptions of the accuracy under each, of all samples, as published figures are; "
     "robust is what withstands all of them."
@@ -41,7 +48,7 @@ def csv_cells(record: Record) -> dict[str, Any]:
     if record.corrupted is None or not measured:
         return {}
     worst, share = min(measured, key=lambda pair: pair[1].percent)
-    figures = (*mean_corrupted(record.corrupted).mean.bounds, worst, share.percent)
+    figures = (*mean_corrupted(record.corrupted).mean.bounds, worst, share.percent, record.corrupted_before)
     return dict(zip(COLUMNS, figures, strict=True)) | {column_of(title): one.percent for title, one in measured}
 
 

@@ -19,6 +19,7 @@ from robust.report.corrupted import describe_corrupted
 from robust.report.draws import describe_random
 from robust.report.groups import describe_groups, describe_weakest
 from robust.report.queries import describe_queries
+from robust.report.skipped import describe_skipped
 from robust.report.table import (
     WORST_CLASS,
     Column,
@@ -116,7 +117,7 @@ def describe_findings(record: Record) -> list[str]:
     texts = [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.message}; {d.hint}" for d in trust.findings]
     texts += [f"{who}: {line}" for line in _mitigated(record)]
     if not record.partial and len(trust.skipped) > MAX_SKIPPED * (len(trust.skipped) + len(trust.checked)):
-        texts.append(f"{who}: {trust.verdict} by fewer checks; these do not apply: {', '.join(trust.skipped)}")
+        texts.append(f"{who}: {trust.verdict} by fewer checks; {describe_skipped(trust)}")
     return [*map(printable, texts)]
 
 

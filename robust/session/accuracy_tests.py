@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from robust.attacks.draws import draws_slug
 from robust.attacks.words import threat_slug
-from robust.evaluation.corruptions import describe_parameters
+from robust.evaluation.corruptions import describe_parameters, name_resize
 from robust.evaluation.suite_run import is_unattacked
 from robust.evaluation.time_limit import TIME
 from robust.flags import Flags
@@ -92,6 +92,7 @@ class AccuracyTest:
                 *[STOPPED] * bool(result.found.score_partial),
                 *filter(None, [result.found.note, self._note_corruptions(case, result.threat)]),
             ),
+            before=name_resize(case.samples, result.threat),
         )
         payload = self._payloads.build(case, row, result)
         case.hand_over(payload)
@@ -156,7 +157,7 @@ class AccuracyTest:
 
     def _note_corruptions(self, case: Case, threat: str) -> str:
         """Return the note for the row on whose parameters corruptions have; "" under other threat models."""
-        return describe_parameters(threat, case.samples.x.shape[1:], self._settings.dataset.transforms)
+        return describe_parameters(threat, case.samples, self._settings.dataset.transforms)
 
     def _judge_attack(self, case: Case, result: Result, is_suite: bool, advice: str) -> None:
         floor = self._gates.attack(result.attack, result.threat)
@@ -215,7 +216,11 @@ class AccuracyTest:
                 origin=origin,
                 attacks=threats.count(result.threat),
                 floor=None if floor is None else floor.percent,
-                notes=self._note_fit(case, result.attack, result.threat, is_suite=False),
+                notes=(
+                    *self._note_fit(case, result.attack, result.threat, is_suite=False),
+                    *filter(None, [self._note_corruptions(case, result.threat)]),
+                ),
+                before=name_resize(case.samples, result.threat),
             )
             for result in results
         ]

@@ -24,9 +24,10 @@ from robust.baseline.matching import (
 )
 from robust.baseline.replay import find_hardest
 from robust.baseline.store import Baseline, Saved, save
-from robust.baseline.tolerance import CERTIFIED, MEAN, MIOU, ROBUST
+from robust.baseline.tolerance import CERTIFIED, CORRUPTED, MEAN, MIOU, ROBUST
 from robust.data.dataset import Samples
 from robust.data.spool import pick_rows
+from robust.evaluation.corruptions import name_resize
 from robust.evaluation.measure import options_of
 from robust.models.weights import hash_weights
 from robust.records.record import Record
@@ -122,6 +123,7 @@ def find_row(
         draw=settings.draw,
         criterion={"name": samples.criterion},
         draws=models.find_draws(variant),
+        before=name_resize(samples, check.threat),
     )
     by_name = settings.baselines.compare in (AUTO, LATEST)
     single = len(settings.everything) == 1
@@ -162,6 +164,8 @@ def _check_rows(baseline: Baseline, settings: Settings, data: RunData, models: M
                 raise UnfitError(f"the row of {Wanted.of(record)} has no scores; it was measured without them")
             if check.margin.metric == MIOU and record.worst_regions is None:
                 raise UnfitError(f"the row of {Wanted.of(record)} has no mIoU; it was measured without it")
+            if check.margin.metric == CORRUPTED and record.corrupted is None:
+                raise UnfitError(f"the row of {Wanted.of(record)} has no answers to each corruption")
             if check.margin.metric == CERTIFIED and settings.baselines.strict:
                 certified_flags(record, settings.certify)
 

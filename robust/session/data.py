@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from robust.attacks.criteria.registry import DEFAULT, read_criterion
-from robust.attacks.threats.threat import Threat, read_threat
+from robust.attacks.threats.threat import Threat, corrupt_before, read_threat
 from robust.data.bounds import OutsideError
 from robust.data.dataset import Dataset, Samples
 from robust.data.groups import GroupReader
@@ -151,9 +151,21 @@ class RunData:
             self._others[n, seed] = measured, drawn
         return drawn
 
+    @property
+    def spelling(self) -> tuple[str, str]:
+        """Return the data as another process opens it, with what options add, and the folder of relative paths."""
+        text, (_, *added) = self._settings.data, self.dataset.name.split(":")
+        more = [f":{option}" for option in added if f":{option}" not in text]
+        return "".join((text, *more)), str(self._settings.data_below)
+
     def read_threat(self, text: str) -> Threat:
-        """Read a threat model for inputs within the bounds of this data."""
-        return read_threat(text, self.dataset.lo, self.dataset.hi, self.dataset.layout)
+        """Read a threat model for inputs within the bounds of this data.
+
+        Corruptions are done before a Dataset's own resize, where one is seen.
+        """
+        threat = read_threat(text, self.dataset.lo, self.dataset.hi, self.dataset.layout)
+        resized = self.samples.find_resized(text)
+        return threat if resized is None else corrupt_before(threat, resized)
 
 
 def count_together(parts: Sequence[RunData], measure: str) -> tuple[Group, ...]:

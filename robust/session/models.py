@@ -13,7 +13,7 @@ from torch import nn
 from robust.attacks.draws import ONE
 from robust.attacks.rng import seeded
 from robust.attacks.state import State
-from robust.attacks.threats.threat import Part
+from robust.attacks.threats.threat import Part, read_threat
 from robust.attacks.threats.union import Union
 from robust.device import device_of
 from robust.distributed.ranks import Ranks
@@ -238,7 +238,8 @@ class Models:
     @property
     def threat_to_train(self) -> Part:
         """The threat model that recipes train for, the first of the run; ValueError if it is a union."""
-        threat = self._data.read_threat(self._settings.threats[0])
+        dataset = self._data.dataset  # what training learns from are no pictures of the test split
+        threat = read_threat(self._settings.threats[0], dataset.lo, dataset.hi, dataset.layout)
         if isinstance(threat, Union):
             raise ValueError(f"training is under one threat model, the first given, and {threat} is a union")
         return threat.parts[0]

@@ -97,6 +97,7 @@ class RowPart:
     certified: bool = False  # whether a test_certified of this session certifies the row's samples
     cache: str = ""  # the folder with the rounds of a suite, or with what is certified so far
     notes: tuple[str, ...] = ()  # on what the attack does otherwise than it says
+    before: str = ""  # the steps of a Dataset before which its pictures were corrupted: "Resize(32), ToTensor"
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,8 @@ class PayloadBuilder:
             )
             bounds, word = (dataset.lo, dataset.hi), result.threat
             rules = (word, bounds, batch, samples.criterion, tables_of(word), samples.layout_text)
-            candidates = Candidates(result.x_adv, samples.x, samples.y, *rules, result.found.theta_adv)
+            resized = samples.find_resized(word)
+            candidates = Candidates(result.x_adv, samples.x, samples.y, *rules, result.found.theta_adv, resized)
             gallery = illustrate(case.module, candidates, result.broken, most=settings.gallery, seed=case.seed)
         except Exception as error:
             case.warn(f"no images under {result.threat}: {describe_user_error(error)}")

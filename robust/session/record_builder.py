@@ -76,6 +76,7 @@ def build_record(
             "notes": [*setup.notes, *dict.fromkeys(note for part in parts for note in part.notes)],
             "transforms": [*setup.transforms],
             **({"layout": json.loads(setup.layout)} if setup.layout else {}),
+            **({"corrupted_before": parts[0].before} if parts[0].before else {}),
             **({"groups": setup.grouped} if setup.grouped else {}),
             **({"compressed": setup.compressed} if setup.compressed else {}),
             "training": setup.trained and summarise_card(setup.trained.card),

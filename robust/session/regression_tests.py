@@ -14,10 +14,10 @@ from robust.baseline.comparison import Comparison, Paired, name_samples
 from robust.baseline.distances import DistanceComparison, NoCurveError, find_curve
 from robust.baseline.iou_comparison import IouComparison, merge_regions
 from robust.baseline.matching import UncertifiedError, UnfitError, certified_flags, robust_flags
-from robust.baseline.mean_comparison import MeanComparison
+from robust.baseline.mean_comparison import MeanComparison, compare_corrupted
 from robust.baseline.replay import Replay, replay_inputs
 from robust.baseline.store import Baseline
-from robust.baseline.tolerance import CERTIFIED, CLEAN, DISTANCE, MEAN, MIOU, ROBUST, WORDS
+from robust.baseline.tolerance import CERTIFIED, CLEAN, CORRUPTED, DISTANCE, MEAN, MIOU, ROBUST, WORDS
 from robust.flags import Flags, union
 from robust.records.curve import Curve
 from robust.records.record import Record
@@ -78,17 +78,13 @@ class RegressionTest:
         if check.margin.metric == CLEAN:
             after = self._answers.get_clean(case.module, case.samples).correct
             self._judge(case, check, Comparison(before.correct, after), _describe_training(case, before))
-        elif check.margin.metric == CERTIFIED:
-            self._preflight.refuse_futile(case)
-            self._test_certified(case, check, before)
-        elif check.margin.metric in (MEAN, MIOU):
-            self._preflight.refuse_futile(case)
-            self._test_mean(case, check, before)
-        elif check.margin.metric == DISTANCE:
-            self._preflight.refuse_futile(case)
-            self._test_distance(case, check, before)
+            return
+        self._preflight.refuse_futile(case)
+        tests = {CERTIFIED: self._test_certified, MEAN: self._test_mean, MIOU: self._test_mean}
+        tests |= {CORRUPTED: self._test_corrupted, DISTANCE: self._test_distance}
+        if test := tests.get(check.margin.metric):
+            test(case, check, before)
         else:
-            self._preflight.refuse_futile(case)
             self._test_robust(case, check, baseline, before)
 
     def _find_row(self, case: Case, check: RegressionCheck, baseline: Baseline) -> Record:
@@ -172,6 +168,16 @@ class RegressionTest:
                 fail(f"{stopped}, so nothing shows that the {name} is not worse")
         self._judge(case, check, comparison, _describe_training(case, before))
 
+    def _test_corrupted(self, case: Case, check: RegressionCheck, before: Record) -> None:
+        """Compare the answers to each corruption of each sample."""
+        names = (check.row,) if check.row else self._settings.attacks
+        results = [self._measurements.get(case, name, check.threat) for name in names]
+        after = next(result.corrupted for result in results if result.corrupted is not None)
+        assert before.corrupted is not None  # else refused before the first test
+        if not np.isfinite(after.right).all():
+            fail("the time was up before each corruption was asked for, so nothing shows that the mean is not worse")
+        self._judge(case, check, compare_corrupted(before.corrupted, after), _describe_training(case, before))
+
     def _replay(self, case: Case, check: RegressionCheck, baseline: Baseline, before: Record) -> Replay:
         threat, batcher = self._data.read_threat(check.threat), self._answers.get_batcher(case.module)
         try:
@@ -220,7 +226,7 @@ class RegressionTest:
             case.warn(describe_inconclusive(margin, row, comparison))
         if ruling == "fails":
             word, which = (
-                "worse" if margin.metric in (MEAN, MIOU) else "lost",
+                "worse" if margin.metric in (MEAN, MIOU, CORRUPTED) else "lost",
                 name_samples(comparison.lost, case.samples.index),
             )
             lost = f"{word}: samples {which}"

@@ -7,9 +7,9 @@ from robust.attacks.text import printable
 from robust.baseline.comparison import Comparison, Paired
 from robust.baseline.iou_comparison import compare_iou
 from robust.baseline.matching import AbsentError, UnfitError, Wanted, find_match, robust_flags
-from robust.baseline.mean_comparison import compare_scores
+from robust.baseline.mean_comparison import compare_corruptions, compare_scores
 from robust.baseline.store import Baseline
-from robust.baseline.tolerance import MEAN, MIOU, ROBUST, WORDS, Tolerance
+from robust.baseline.tolerance import CORRUPTED, MEAN, MIOU, ROBUST, WORDS, Tolerance
 from robust.records.record import Record
 from robust.session.results import Results
 
@@ -18,7 +18,7 @@ Figures = dict[str, Any]  # a comparison as numbers
 
 def compare_reported(results: Results, baseline: Baseline, margins: tuple[Tolerance, ...]) -> list[str]:
     """Compare the rows of the user's own tests that the baseline has, too. Returns a line for each that is worse."""
-    some = [margin for margin in margins if margin.metric in (ROBUST, MEAN, MIOU)]
+    some = [margin for margin in margins if margin.metric in (ROBUST, MEAN, MIOU, CORRUPTED)]
     return [line for margin in some for line in _compare_reported(results, baseline, margin)]
 
 
@@ -44,11 +44,13 @@ def _compare_reported(results: Results, baseline: Baseline, margin: Tolerance) -
 
 
 def _compare_rows(before: Record, after: Record, metric: str) -> Paired | None:
-    """Compare two rows by their robust accuracy, mean score or mIoU; None if one has no scores."""
+    """Compare two rows by their robust accuracy, or a mean; None if one has no such mean."""
     if metric == MEAN:
         return compare_scores(before, after)
     if metric == MIOU:
         return compare_iou(before, after)
+    if metric == CORRUPTED:
+        return compare_corruptions(before, after)
     return Comparison(robust_flags(before, ROBUST), robust_flags(after, ROBUST))
 
 

@@ -71,10 +71,11 @@ def reverify(
         tables=record.tables,
         layout=data.samples.layout_text,
         theta=few.take_theta([attack.columns for attack in record.attacks]),
+        pictures=data.samples.find_resized(record.threat),
     )
     try:
         nearby = draw_nearby(data.samples, record.threat, candidates.bounds, record.seed) if logits else None
-        verification, answers = verify_afresh(setup.source, candidates, record.model.weights, nearby)
+        verification, answers = verify_afresh(setup.source, candidates, record.model.weights, nearby, data.spelling)
     except NotDoneError as error:
         hint = "make it load in any process as in this one; --robust-fresh=0 asks for no such check"
         return _not_done(str(error), "suspect", hint)

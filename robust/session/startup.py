@@ -13,7 +13,7 @@ from robust.attacks.factory import find_refusal, make, needs_gradient
 from robust.attacks.rng import seeded
 from robust.attacks.text import printable_lines
 from robust.attacks.words import FAMILIES
-from robust.baseline.tolerance import refuse_mean
+from robust.baseline.tolerance import refuse_corrupted, refuse_mean
 from robust.data.dataset import KINDS, TooFewError
 from robust.distributed.ranks import LostError
 from robust.evaluation.corruptions import has_corruptions
@@ -121,6 +121,7 @@ def _check_data(settings: Settings, data: RunData) -> None:
     for margin in settings.baselines.margins:
         with trying(f"compare-fail={margin}"):
             refuse_mean(margin, data.criterion)
+            refuse_corrupted(margin, settings.threats)
     for text in settings.threats:
         with trying(f"threat={text}"):
             data.read_threat(text)

@@ -4,9 +4,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from robust.attacks.grammar.corruption import list_corruptions
 from robust.baseline.tolerance import (
     CERTIFIED,
     CLEAN,
+    CORRUPTED,
     DEFAULT,
     DEFAULT_CERTIFIED,
     DEFAULT_DISTANCE,
@@ -40,12 +42,12 @@ class RegressionCheck:
     def slug(self) -> str:
         """Return the part of a test's name: "clean", "linf-8_255", "standard-1-linf-8_255", "certified-linf-8_255".
 
-        That of a mean score begins with "mean": "mean-standard-1-linf-8_255", and that of mIoU with "miou"; that of
-        distances is "distance-linf".
+        That of a mean score begins with "mean": "mean-standard-1-linf-8_255", that of mIoU with "miou", and that of the
+        mean over corruptions with "mean_corrupted"; that of distances is "distance-linf".
         """
         if self.margin.metric == CLEAN:
             return "clean"
-        if self.margin.metric in (MEAN, MIOU):
+        if self.margin.metric in (MEAN, MIOU, CORRUPTED):
             return f"{self.margin.metric}-{pair_slug(self.row, self.threat)}"
         if self.margin.metric == DISTANCE:
             return f"distance-{self.threat.partition(':')[0]}"
@@ -71,7 +73,8 @@ class Baselines:
         some = {CLEAN: pairs[:1], CERTIFIED: [(row, threat) for threat in threats for row in rows[:1]]}
         norms = {threat.partition(":")[0]: threat for threat in reversed(threats)}
         some[DISTANCE] = [pair for pair in some[CERTIFIED] if pair[1] in norms.values()]
-        order = (CLEAN, ROBUST, MEAN, MIOU, CERTIFIED, DISTANCE)
+        some[CORRUPTED] = [pair for pair in pairs if list_corruptions(pair[1])]
+        order = (CLEAN, ROBUST, MEAN, MIOU, CORRUPTED, CERTIFIED, DISTANCE)
         return [
             RegressionCheck(margin, *pair)
             for margin in sorted(self.margins, key=lambda margin: order.index(margin.metric))

@@ -78,6 +78,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         permissions=read_permissions(options["run-code"], options["safe-globals"], root / ".robust"),
         road=read_road(options["road"]),
         data=options["data"].text or DATA,
+        data_below=options["data"].folder,
         dataset=dataset,
         criterion=criterion,
         download=bool(options["download"].texts),

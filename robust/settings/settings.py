@@ -72,6 +72,7 @@ class Settings:
     named: bool = True  # whether somebody named the attacks, so that none is chosen by what the model answers with
     groups: GroupSpec | None = None  # the column that says which group a sample is of
     curves: Curves = field(default_factory=Curves)  # the smallest adversarial distances that are measured
+    data_below: Path = Path()  # where a relative path in `data` starts
     folds: tuple[Dataset, ...] = ()  # the data of each fold that recipes are tested on; empty: there are none
 
     @property

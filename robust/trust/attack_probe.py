@@ -129,8 +129,8 @@ class AttackProbe(RowProbe):
         """Raise NotApplicableError for an attack that is not for the threat model, or not for these labels in it."""
         made = make(attack, self.load) if isinstance(attack, str) else attack
         for part in threat.parts:
-            if reason := find_unfit(made, part.norm, self.criterion.labels):
-                raise NotApplicableError(reason)
+            if find_unfit(made, part.norm, self.criterion.labels):
+                raise NotApplicableError(f"its attack is not for {part.norm}")
 
     def run_on_batches(self, work: Callable[[Task], T], mask: Flags) -> list[T]:
         """Call `work` with the task of each batch of the samples in `mask`, in evaluation mode, without gradients.

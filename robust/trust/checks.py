@@ -106,7 +106,8 @@ def examine(
     names = [name for name in checks.names() if _concerns(_get(checks, name), criterion)]
     found: dict[str, Finding | None] = {}
     parts: list[Part] = []
-    skipped, not_run = set(), set()
+    why: dict[str, str] = {}
+    not_run = set()
     by_cost = sorted((_count_passes(checks, name, probe), name) for name in names)
     total, done = sum(passes for passes, _ in by_cost if passes < UNKNOWN), 0.0
     for k, (expected, name) in enumerate(by_cost):
@@ -119,8 +120,8 @@ def examine(
             if passes and not has_time(passes if passes < UNKNOWN else 0.0):
                 raise TimeUpError
             found[name] = _run_check(checks, name, probe)
-        except NotApplicableError:
-            skipped.add(name)
+        except NotApplicableError as error:
+            why[name] = str(error)
         except TimeUpError:
             not_run.add(name)
         parts.append(Part(name, time.monotonic() - began, int(_count_spent(probe) - spent)))
@@ -130,10 +131,11 @@ def examine(
         findings,
         tuple(name for name in accepted if name in occur),
         checked=tuple(name for name in names if name in found),
-        skipped=tuple(name for name in names if name in skipped),
+        skipped=tuple(name for name in names if name in why),
         seconds=time.monotonic() - start,
         not_run=tuple(name for name in names if name in not_run),
         parts=tuple(part for part in parts if part.passes or part.seconds >= MIN_SECONDS),
+        why={name: why[name] for name in names if why.get(name)},
     )
 
 
@@ -203,4 +205,5 @@ def join_reports(before: TrustReport, after: TrustReport) -> TrustReport:
         before.seconds + after.seconds,
         before.not_run + after.not_run,
         before.parts + after.parts,
+        {**before.why, **after.why},
     )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.data.lazy_inputs import LazyInputs
+from robust.data.pictures import Pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +24,4 @@ class Candidates:
     tables: dict[str, str] = field(default_factory=dict)  # the content of the tables in the threat, as JSON
     layout: str = ""  # of several inputs, which stand in one row of x, as JSON
     theta: NDArray[np.float32] | None = None  # (n, 4): by which the clean inputs are transformed; NaN where by none
+    pictures: Pictures | None = None  # what the clean inputs are before a Dataset's own resize, if one is seen

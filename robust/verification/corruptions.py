@@ -5,6 +5,8 @@ and calculated anew. In a fresh process, to which nothing of the run's has come 
 """
 
 import hashlib
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,17 +14,19 @@ from numpy.typing import NDArray
 
 from robust.attacks.corruptions.corrupt import corrupt
 from robust.attacks.corruptions.kinds import GROUPS
+from robust.data.pictures import Pictures
 from robust.flags import Flags
 
 PREFIX = "corruption:"
 
 
 class Corruption(NamedTuple):
-    """A word of a threat model, "corruption:3:fog:seed=1"."""
+    """A word of a threat model, "corruption:3:fog:after:seed=1"."""
 
     severity: int
     kinds: tuple[str, ...]
     seed: int
+    after: bool  # whether it is done to the inputs, whatever pictures they are made of
 
 
 def is_corruption(part: str) -> bool:
@@ -33,28 +37,59 @@ def is_corruption(part: str) -> bool:
 def read_corruption(text: str) -> Corruption:
     """Read the canonical word of a threat model."""
     severity, *options = text.removeprefix(PREFIX).split(":")
-    which = next((option for option in options if "=" not in option), "usual")
+    after = "after" in options
+    which = next((option for option in options if "=" not in option and option != "after"), "usual")
     seed = next((int(option.partition("=")[2]) for option in options if "=" in option), 0)
-    return Corruption(int(severity), GROUPS.get(which, (which,)), seed)
+    return Corruption(int(severity), GROUPS.get(which, (which,)), seed, after)
 
 
 def check_corrupted(
-    text: str, bounds: tuple[float, float], x_adv: NDArray[np.float32], x: NDArray[np.float32]
+    text: str,
+    bounds: tuple[float, float],
+    x_adv: NDArray[np.float32],
+    x: NDArray[np.float32],
+    pictures: Pictures | None = None,
 ) -> Flags:
-    """Mark the inputs x_adv, (n, channels, height, width), that are a corruption of x that the word admits, (n,)."""
-    word = read_corruption(text)
-    return np.array([_is_one_of(word, bounds, *pair) for pair in zip(x_adv, x, strict=True)], bool)
+    """Mark the inputs x_adv, (n, channels, height, width), that are a corruption of x that the word admits, (n,).
+
+    With `pictures`, of which a Dataset makes inputs, these are corrupted, and made into inputs once more.
+    """
+    found, sought = np.zeros(len(x), bool), [_digest(one) for one in x_adv]
+    for kind in read_corruption(text).kinds:
+        left = np.flatnonzero(~found)
+        shown = show_corrupted(text, bounds, x[left], kind, pictures)
+        found[left] = [_digest(one) == sought[k] for k, one in zip(left, shown, strict=True)]
+    return found
 
 
-def show_corrupted(text: str, bounds: tuple[float, float], x: NDArray[Any], kind: str) -> NDArray[np.float32]:
-    """Return pictures x, (n, channels, height, width) or (n, height, width), corrupted in one way."""
+def find_kinds(
+    words: Sequence[str],
+    bounds: tuple[float, float],
+    x_adv: NDArray[np.float32],
+    x: NDArray[np.float32],
+    pictures: Pictures | None = None,
+) -> NDArray[np.int64]:
+    """Return which of the words, each of one corruption, makes each x_adv of x, (n,); -1 where none does."""
+    places = np.full(len(x), -1, np.int64)
+    for k, word in enumerate(words):
+        places[(places < 0) & check_corrupted(word, bounds, x_adv, x, pictures)] = k
+    return places
+
+
+def show_corrupted(
+    text: str, bounds: tuple[float, float], x: NDArray[Any], kind: str, pictures: Pictures | None = None
+) -> NDArray[np.float32]:
+    """Return pictures x, (n, channels, height, width) or (n, height, width), corrupted in one way.
+
+    With `pictures` it is these, of which a Dataset makes inputs, unless the word says `after`.
+    """
     word = read_corruption(text)
+    if not len(x):
+        return np.array(x, np.float32)
+    if pictures is not None and not word.after:
+        change = partial(corrupt, kind=kind, severity=word.severity, seed=word.seed)
+        return pictures.remake(x, [change] * len(x))
     return np.array([_corrupt(word, bounds, picture, kind) for picture in x], np.float32).reshape(x.shape)
-
-
-def _is_one_of(word: Corruption, bounds: tuple[float, float], x_adv: NDArray[Any], x: NDArray[Any]) -> bool:
-    sought = _digest(x_adv)
-    return any(_digest(_corrupt(word, bounds, x, kind)) == sought for kind in word.kinds)
 
 
 def _corrupt(word: Corruption, bounds: tuple[float, float], x: NDArray[Any], kind: str) -> NDArray[np.float32]:

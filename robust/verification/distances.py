@@ -59,11 +59,16 @@ def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
         parts += [check_product(text, candidates.layout, x_adv[rows], x[rows]) for text in products]
         parts += [(check_transform(text, candidates, rows, np.asarray(x[rows])), within) for text in transforms]
         parts += [(flags[rows], within) for flags in shown]
-        parts += [(check_corrupted(text, candidates.bounds, x_adv[rows], x[rows]), within) for text in corruptions]
+        parts += [(_check_corrupted(text, candidates, rows), within) for text in corruptions]
         near, sound = (np.array([part[k] for part in parts]) for k in (0, 1))
         small[rows] = near.any(0)
         inside[rows] = np.where(small[rows], (near & sound).any(0), sound.any(0))  # of one and the same part
     return small, inside
+
+
+def _check_corrupted(text: str, candidates: Candidates, rows: slice) -> Flags:
+    x_adv, x = candidates.x_adv[rows], np.asarray(candidates.x[rows])
+    return check_corrupted(text, candidates.bounds, x_adv, x, candidates.pictures)
 
 
 def _find_tables(candidates: Candidates) -> list[str]:

@@ -20,6 +20,8 @@ from torch import nn
 from robust.attacks.criteria.criterion import LabelKind
 from robust.attacks.layout import Layout
 from robust.attacks.rng import seeded
+from robust.data.factory import open_data
+from robust.data.pictures import Pictures
 from robust.device import parse_device
 from robust.models.answering import add_draws
 from robust.models.checkpoint import fit_weights, read_weights
@@ -101,11 +103,17 @@ class NotDoneError(Exception):
 
 
 def verify_afresh(
-    source: Source, candidates: Candidates, weights: str, nearby: NDArray[np.float32] | None = None
+    source: Source,
+    candidates: Candidates,
+    weights: str,
+    nearby: NDArray[np.float32] | None = None,
+    data: tuple[str, str] = ("", ""),
 ) -> Afresh:
     """Verify the candidates in a fresh process, and ask it for the logits of the inputs `nearby`, (k, *features).
 
-    It answers these first, when it has seen no sample. `weights` is the SHA-256 that the model must have there.
+    It answers these first, when it has seen no sample. `weights` is the SHA-256 that the model must have there. The
+    `data`, by their spec and the folder of relative paths, are opened there where pictures are corrupted before a
+    Dataset's own resize.
     NotDoneError if the process comes to no result.
     """
     request = {
@@ -114,6 +122,9 @@ def verify_afresh(
         "weights": weights,
         **{key: getattr(candidates, key) for key in ("threat", "bounds", "batch", "criterion", "tables", "layout")},
     }
+    if candidates.pictures is not None:
+        rows = candidates.pictures.find_rows(np.asarray(candidates.x[:]))
+        request |= {"data": [*data, rows.tolist()]}
     file = io.BytesIO()
     arrays: dict[str, Any] = {"x_adv": candidates.x_adv, "x": candidates.x, "y": candidates.y}
     if candidates.theta is not None:
@@ -148,6 +159,7 @@ def _answer_request(content: bytes) -> dict[str, Any]:
     sys.path[:] = request["path"]  # as in the run; this package is imported by now, so it cannot be replaced
     try:
         module = Source(**request["source"]).load(arrays["x"] if nearby is None else nearby)
+        pictures = None if "data" not in request else _reopen(request["data"], arrays["x"])
     except (ValueError, LookupError) as error:
         return {"reason": str(error.args[0])}
     if hash_weights(module) != request["weights"]:
@@ -156,8 +168,20 @@ def _answer_request(content: bytes) -> dict[str, Any]:
     logits = [] if nearby is None else ask_nearby(module, nearby, request["source"]["seed"]).tolist()
     bounds = tuple(request["bounds"])
     rules = {key: request[key] for key in ("threat", "batch", "criterion", "tables", "layout")}
-    verification = verify(module, Candidates(**arrays, bounds=bounds, **rules, theta=theta))
+    verification = verify(module, Candidates(**arrays, bounds=bounds, **rules, theta=theta, pictures=pictures))
     return {**{name: flags.tolist() for name, flags in verification._asdict().items()}, "logits": logits}
+
+
+def _reopen(data: list[Any], x: NDArray[np.float32]) -> Pictures | None:
+    """Return what samples of the test split were before a Dataset's own resize; x are their inputs, (n, *shape).
+
+    `data` is their spec, the folder of relative paths, and the samples' rows. ValueError if they have other inputs now.
+    """
+    text, folder, rows = data
+    samples = open_data(text, Path(folder)).read_rows("test", np.array(rows, np.int64))
+    if not np.array_equal(samples.x[:], x):
+        raise ValueError(f"{text}, opened again, has other inputs, so that pictures before the resize are not known")
+    return samples.pictures
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ DISTANCES = COMPARED | {
 
 IOUS = COMPARED | {"margin": "miou:2pp", "metric": "miou", "before": 67.4321, "after": 53.85}
 
+CORRUPTED = COMPARED | {"margin": "mean:2pp", "metric": "mean_corrupted", "before": 67.4321, "after": 53.85}
+
 
 def line(floor=None, ruling=None, **made):
     return Line(record(**made), floor, None, ruling=ruling)
@@ -125,6 +127,10 @@ def test_a_comparison_is_a_line():
 
 MEAN_LINES = {
     "miou": (IOUS, "| mIoU, in percent | 67.43 | 53.85 | 5 | 1 | 0.22 | 2 | fails |"),
+    "mean_corrupted": (
+        CORRUPTED,
+        "| mean accuracy over corruptions, in percent | 67.43 | 53.85 | 5 | 1 | 0.22 | 2 | fails |",
+    ),
     "mean": (MEANS, "| mean score, in its units | 42.97 | 69.2 | 5 | 3 | 0.22 | 2.5 | fails |"),
     "distance": (DISTANCES, "| mean distance to adversarial inputs | 0.1234 | 0.1 | 5 | 1 | 0.22 | 0 | fails |"),
 }

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from robust.baseline.mean_comparison import MeanComparison
+from robust.baseline.mean_comparison import MeanComparison, compare_corrupted
 from robust.baseline.tolerance import read_tolerance
+from robust.records.corrupted import Corrupted
 from robust.stats import permuted_mean
 
 N = 200
@@ -70,3 +71,34 @@ def test_the_p_value_is_exact_for_few_samples_and_near_the_t_test_for_many():
     assert permuted_mean(np.zeros(5)) == 1
     for by in (0.05, 0.1, 0.15):
         assert permuted_mean(NOISE + by) == pytest.approx(ttest_rel(NOISE + by, 0 * NOISE).pvalue, abs=0.03)
+
+
+def answers(*right):
+    return Corrupted(("fog", "snow"), np.array(right, float))
+
+
+def test_the_mean_over_corruptions_is_compared_in_points_sample_by_sample():
+    before = answers(*[[1, 1]] * 12, [0, 1])
+    after = answers(*[[1, 0]] * 10, [1, 1], [1, 1], [1, 1])
+
+    seen = compare_corrupted(before, after)
+
+    assert seen.figures == pytest.approx((100 * 25 / 26, 100 * 16 / 26))
+    assert (seen.lost.sum(), seen.won.sum()) == (10, 1)
+    assert seen.ruling(read_tolerance("mean:35pp")) == "holds"
+    assert seen.ruling(read_tolerance("mean:34pp")) == "fails"
+    assert str(seen).startswith("96.15 to 61.54 %, -34.62 points (95 % interval ")
+    assert seen.change == "-34.62 points are"
+
+
+def test_a_drop_of_the_mean_over_corruptions_that_may_be_chance_is_inconclusive():
+    seen = compare_corrupted(answers([1, 1], [0, 1], [1, 1]), answers([1, 0], [0, 1], [1, 1]))
+
+    assert seen.ruling(read_tolerance("mean:0pp")) == "inconclusive"
+
+
+def test_a_sample_that_was_not_asked_for_each_corruption_does_not_count():
+    seen = compare_corrupted(answers([1, 1], [1, np.nan]), answers([1, 0], [0, 0]))
+
+    assert seen.figures == (100, 50)
+    assert (seen.lost.sum(), seen.won.sum()) == (1, 0)

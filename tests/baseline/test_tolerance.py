@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from robust.baseline.tolerance import DEFAULT, Tolerance, read_tolerance, refuse_mean, refuse_twice
+from robust.baseline.tolerance import DEFAULT, Tolerance, read_tolerance, refuse_corrupted, refuse_mean, refuse_twice
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ from robust.baseline.tolerance import DEFAULT, Tolerance, read_tolerance, refuse
         ("mean:-2", Tolerance("mean", Fraction(2), "-")),
         ("mean:0", Tolerance("mean", Fraction(0))),
         ("miou:2pp", Tolerance("miou", Fraction(2))),
+        ("mean:2.5pp", Tolerance("mean_corrupted", Fraction(5, 2))),
         (DEFAULT, Tolerance("robust_acc", Fraction(0))),
     ],
 )
@@ -37,6 +38,8 @@ def test_a_margin_is_read_and_written(text, margin):
         ("mean", "how much worse the mean score may be, in its units, as mean:\\+2, got none"),
         ("mean:+2pp", "as mean:\\+2, got \\+2pp"),
         ("mean:nan", "got nan"),
+        ("mean:101pp", "expected percentage points from 0 to 100, as mean:2pp, got 101pp"),
+        ("mean_corrupted:2pp", "unknown accuracy 'mean_corrupted'"),
         ("miou:-2", "expected percentage points from 0 to 100, as miou:2pp, got -2"),
         ("robust:2pp", "unknown accuracy 'robust', did you mean 'robust_acc'"),
         ("", "unknown accuracy ''"),
@@ -56,7 +59,7 @@ def test_two_margins_of_one_accuracy_are_refused():
 @pytest.mark.parametrize(
     ("margin", "criterion", "told"),
     [
-        ("mean:+2", "class", "by class is the accuracy; give robust_acc:2pp"),
+        ("mean:+2", "class", "by class is the accuracy; give robust_acc:2pp, or under corruptions mean:2pp"),
         ("mean:-2", "within:5", r"the mean of error by within:5 gets worse as it rises; write mean:\+2"),
         ("miou:2pp", "labels", "mIoU is of maps of classes, and the criterion is labels; leave it out"),
         ("mean:+2", "labels", "the mean of labels by labels gets worse as it falls; write mean:-2"),
@@ -79,3 +82,10 @@ def test_a_margin_of_the_mean_score_that_does_not_fit_the_criterion_is_refused(m
 )
 def test_a_margin_that_fits_the_criterion_is_taken(margin, criterion):
     refuse_mean(read_tolerance(margin), criterion)
+
+
+def test_a_margin_of_the_mean_over_corruptions_is_for_runs_with_some():
+    refuse_corrupted(read_tolerance("mean:2pp"), ["linf:0.1", "linf:0.1+corruption:3:fog"])
+    refuse_corrupted(read_tolerance("mean:+2"), ["linf:0.1"])
+    with pytest.raises(ValueError, match=r"no threat model has any; add one, as corruption:3, or .*, as mean:2$"):
+        refuse_corrupted(read_tolerance("mean:2pp"), ["linf:0.1"])

@@ -245,6 +245,38 @@ def test_the_miou_of_maps_is_compared_below_the_table(compare, mapped, fail, sta
     assert found == status
 
 
+@pytest.fixture
+def corrupted(tmp_path):
+    """Two leaderboards of one network, each with a row under fog and snow and one under a ball; B loses all in fog."""
+    for name, right in (("a", 1), ("b", 0)):
+        made = record("1" * 40, {"pgd": STOOD}, weights=(name * 4).ljust(64, "0"))
+        columns = {"corrupted": np.tile(np.float32([right, 1]), (40, 1))}
+        attacks = tuple(replace(attack, columns=columns) for attack in made.attacks)
+        file(tmp_path / name, made)
+        file(tmp_path / name, replace(made, threat="corruption:3:fog+corruption:3:snow", attacks=attacks))
+    return tmp_path / "a", tmp_path / "b"
+
+
+@pytest.mark.parametrize(
+    ("fail", "status", "gate"),
+    [([], 0, ""), (["--fail=mean:50pp"], 0, "; mean:50pp holds"), (["--fail=mean:49pp"], 1, "; mean:49pp fails")],
+)
+def test_the_mean_over_corruptions_is_compared_below_the_table(compare, corrupted, fail, status, gate):
+    found, lines, _ = compare(*corrupted, *fail)
+
+    change = "-50 points (95 % interval -50 to -50), 40 worse, 0 better, p = 0.001"
+    assert f"mean accuracy over corruptions: 100 to 50 %, {change}{gate}" in lines
+    assert sum("mean accuracy over corruptions" in line for line in lines) == 1
+    assert found == status
+
+
+def test_a_margin_of_the_mean_over_corruptions_is_refused_where_no_row_has_any(compare, folders):
+    status, _, error = compare(*folders, "--fail=mean:2pp")
+
+    assert status != 0
+    assert "it is of the mean over corruptions, and no threat model has any" in error
+
+
 def test_a_margin_of_miou_is_refused_of_rows_of_classes(compare, folders):
     status, _, error = compare(*folders, "--fail=miou:2pp")
 

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from robust.cli import main
 from robust.records.record import Record
@@ -66,6 +67,8 @@ def test_tables_and_pages_show_them(measure, pytester):
     page = (pytester.path / "leaderboard/index.html").read_text()
     assert re.search(r"<caption>mean accuracy over 4 corruptions [\d.]+ \(95 % interval", page)
     assert page.count("<th>gaussian-blur<td>") == 1
+    assert re.search(r"<figcaption>(speckle-noise|gaussian-blur|spatter|saturate), severity 3<", page)
+    assert "<figcaption>adversarial" not in page
     assert "The image is corrupted in four ways that are no part of the usual fifteen" in page
     readme = (pytester.path / "leaderboard/README.md").read_text()
     assert "mean corrupted %" in readme
@@ -130,6 +133,28 @@ def test_a_baseline_holds_them_and_compares_sample_by_sample(pytester):
     pytester.runpytest_inprocess(*TWO, "--robust-save=before").assert_outcomes(passed=2)
     again = pytester.runpytest_inprocess(*TWO, "--robust-compare=latest", "--robust-compare-fail=robust_acc:2pp")
     again.assert_outcomes(passed=3)
+
+
+def test_a_baseline_compares_their_mean_where_a_margin_asks_for_it(pytester):
+    pytester.runpytest_inprocess(*TWO, "--robust-save=before").assert_outcomes(passed=2)
+    compare = ("--robust-compare=latest", "--robust-compare-fail=mean:2pp", "--junitxml=junit.xml")
+    same = pytester.runpytest_inprocess(*TWO, *compare)
+    same.assert_outcomes(passed=3)
+    same.stdout.fnmatch_lines(
+        ["compared with *: mean accuracy over corruptions * +0 points * 0 worse, 0 better, p = 1"]
+    )
+
+    weights = torch.load("weights.pt", weights_only=True)
+    torch.save({name: 0.05 * weight if weight.dim() > 1 else weight for name, weight in weights.items()}, "weights.pt")
+    worse = pytester.runpytest_inprocess(*TWO, *compare)
+    worse.assert_outcomes(passed=2, failed=1)
+    worse.stdout.fnmatch_lines(
+        [
+            "*test_regression[[]mean_corrupted-corruption-3-held-out[]]*",
+            "mean accuracy over corruptions * to * %, -* points (95 % interval *: more than mean:2pp allows*",
+            "worse: samples *",
+        ]
+    )
 
 
 @pytest.mark.parametrize("change", ["answers", "robust", "nothing"])

@@ -151,6 +151,10 @@ WRONG = {
         ["attack=corruptions", "threat=linf:0.1"],
         "corruptions is for corruption, the threat is",
     ),
+    "margin of a mean over corruptions without any": (
+        ["compare-fail=mean:2pp", "compare=auto", "threat=linf:0.1"],
+        "no threat model has any; add one, as corruption:3",
+    ),
     "mean under a ball beside corruptions": (
         ["fail-under=mean-linf-0.1:60", "threat=linf:0.1,corruption:3", "suite=quick-1"],
         "the mean score by class is the accuracy",

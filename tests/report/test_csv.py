@@ -24,7 +24,7 @@ def test_the_file_is_exactly_this():
     measured = record("11111100", {"pgd": "11000000", "fgsm": "10000000"})
 
     head = "1,digits,linf:0.15,fgsm+pgd,1,net,as-is"
-    tail = "1234,sha256:ab12ab12ab12ab12,sha256:0008000800080008,0,2026-01-02" + 14 * "," + "class" + 40 * ","
+    tail = "1234,sha256:ab12ab12ab12ab12,sha256:0008000800080008,0,2026-01-02" + 14 * "," + "class" + 41 * ","
     assert long_csv(boards([measured])) == (
         "schema,data,threat,suite,rank,model,training,attack,n,clean_percent,robust_percent,low_percent,high_percent,"
         "drop_points,clean_correct,robust_correct,forwards,backwards,seconds,params,weights,samples,seed,date,partial,"
@@ -33,7 +33,7 @@ def test_the_file_is_exactly_this():
         "attacked_score_low,attacked_score_high,"
         "clean_miou,clean_miou_low,clean_miou_high,attacked_miou,attacked_miou_low,attacked_miou_high,"
         "folds,clean_sd,robust_sd,draws,clean_undecided,undecided,"
-        "corrupted,corrupted_low,corrupted_high,worst_corruption,worst_corruption_percent,asked,queries_median,"
+        "corrupted,corrupted_low,corrupted_high,worst_corruption,worst_corruption_percent,corrupted_before,asked,queries_median,"
         "worst_class,worst_class_n,worst_class_percent,worst_class_low,worst_class_high,"
         "groups,worst_group,worst_group_n,worst_group_percent,worst_group_low,worst_group_high,"
         "compressed,size_percent,road\n"

@@ -3,8 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from robust.records.trust import Finding, TrustReport
+from robust.records.trust import Finding, TrustReport, trust_from_json, trust_to_json
 from robust.report.board import boards
+from robust.report.skipped import list_skipped
 from robust.report.terminal import describe_findings, terminal
 from tests.making import record, stored
 
@@ -124,6 +125,23 @@ def test_a_name_does_not_steer_the_terminal(field, control):
 
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
     assert len(text.splitlines()) == 3
+
+
+def test_checks_that_do_not_apply_are_counted_by_their_reasons():
+    why = dict.fromkeys("abc", "no gradient is used") | {"d": "the model is random", "e": "of x", "f": "of y"}
+    trust = TrustReport((), (), ("z",), tuple("abcdefg"), 1.0, why=why)
+
+    (line,) = describe_findings(replace(record(), trust=trust))
+    reasons = "3 as no gradient is used; 1 as the model is random; 1 as of x; 2 for other reasons, which the page lists"
+    assert line == f"net (as-is), linf:0.15: trusted by fewer checks; 7 do not apply: {reasons}"
+    assert list_skipped(trust) == [
+        "no gradient is used: a, b, c",
+        "the model is random: d",
+        "of x: e",
+        "of y: f",
+        "they say no reason: g",
+    ]
+    assert trust_from_json(trust_to_json(trust)) == trust
 
 
 @pytest.mark.parametrize(

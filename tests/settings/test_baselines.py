@@ -30,6 +30,18 @@ def test_a_margin_on_what_is_certified_needs_a_method():
         read("certified_acc:2pp", certified=False)
 
 
+def test_the_mean_over_corruptions_is_one_test_a_row_under_some():
+    found = read("mean:2pp", certified=False)
+    checks = found.plan_checks(("", "quick-1"), ("linf:0.1", "corruption:3", "linf:0.1+corruption:3:fog"))
+
+    assert [check.slug for check in checks] == [
+        "mean_corrupted-corruption-3",
+        "mean_corrupted-quick-1-corruption-3",
+        "mean_corrupted-linf-0.1+corruption-3-fog",
+        "mean_corrupted-quick-1-linf-0.1+corruption-3-fog",
+    ]
+
+
 def test_what_is_certified_is_one_test_a_threat_model():
     found = read("certified_acc:0pp", "robust_acc:0pp", "clean_acc:1pp", certified=True)
     checks = found.plan_checks(("", "quick-1"), ("linf:0.1", "l2:1"))

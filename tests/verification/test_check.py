@@ -89,6 +89,7 @@ def test_nothing_is_shared_with_the_attacks(name):
         "robust.verification.tables",
         "robust.verification.transforms",
         "robust.data.lazy_inputs",
+        "robust.data.pictures",
         "robust.data.spool",
         "robust.flags",
         "robust.models.judged",

@@ -18,6 +18,7 @@ def by_corruption(record: Record) -> Html:
         percent, low, high = share.bounds
         cells = (tag("td", f"{percent:.1f}"), tag("td", f"{low:.1f} to {high:.1f}"))
         rows.append(tag("tr", tag("th", title), *cells))
-    caption = tag("caption", f"{mean_corrupted(record.corrupted)}, each of all samples")
+    before = f"; images were corrupted before {record.corrupted_before}" * bool(record.corrupted_before)
+    caption = tag("caption", f"{mean_corrupted(record.corrupted)}, each of all samples{before}")
     head = tag("tr", *(tag("th", title) for title in HEADS))
     return tag("table", caption, tag("thead", head), tag("tbody", *rows), class_="attacks")

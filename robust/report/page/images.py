@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.attacks.grammar.corruption import list_corruptions
 from robust.attacks.words import tell_theta
 from robust.records.gallery import Gallery, Images
 from robust.report.page.markup import Html, join, tag, void
@@ -94,11 +95,12 @@ def _sample(gallery: Gallery, k: int, images: dict[str, Images], names: list[str
     if gallery.theta is not None and (told := tell_theta(threat, gallery.theta[k].tolist())):
         below += f", {told}"
     near = "" if gallery.distance is None else f", distance {gallery.distance[k]:.3g}"
+    titles = {"adversarial": _name_corruption(gallery, k, threat)}
     figures = (
         tag(
             "figure",
-            void("img", src=data_uri(array[k]), alt=f"{name}: {label}", loading="lazy"),
-            tag("figcaption", name),
+            void("img", src=data_uri(array[k]), alt=f"{titles.get(name) or name}: {label}", loading="lazy"),
+            tag("figcaption", titles.get(name) or name),
         )
         for name, array in images.items()
     )
@@ -112,6 +114,13 @@ def _sample(gallery: Gallery, k: int, images: dict[str, Images], names: list[str
         *figures,
         *([_values(gallery.values[k], names)] if gallery.values is not None else []),
     )
+
+
+def _name_corruption(gallery: Gallery, k: int, threat: str) -> str:
+    """Name the corruption that made an input, as "fog, severity 3"; "" if none did."""
+    words = [*list_corruptions(threat).values()]
+    place = -1 if gallery.kind is None else int(gallery.kind[k])
+    return f"{words[place].which}, severity {words[place].severity}" if 0 <= place < len(words) else ""
 
 
 def _values(pairs: NDArray[np.float32], names: list[str]) -> Html:

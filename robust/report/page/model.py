@@ -23,6 +23,7 @@ from robust.report.page.layout import Placed
 from robust.report.page.markup import Html, join, tag
 from robust.report.page.names import anchor, files, model_anchor, model_key
 from robust.report.page.ranking import verdict
+from robust.report.skipped import list_skipped
 from robust.report.trainings import key_of
 
 MODEL = "--robust-model="
@@ -139,7 +140,9 @@ def _reasons(record: Record) -> Html:
     checks = f"{len(trust.checked)} checks" + f" ({'; '.join(others)})" * bool(others)
     checks += f", {trust.passes:,} passes, {trust.seconds:,.1f} s" * bool(trust.passes)
     result = f"; {len(trust.findings)} found a reason to doubt:" if trust.findings else ": no reason to doubt."
-    return join(tag("p", checks + result), tag("ul", *findings) if trust.findings else None)
+    lines = [tag("li", line) for line in list_skipped(trust)] if trust.why else []
+    skipped = tag("details", tag("summary", "Checks that do not apply"), tag("ul", *lines)) if lines else None
+    return join(tag("p", checks + result), tag("ul", *findings) if trust.findings else None, skipped)
 
 
 def _describe_model(record: Record) -> dict[str, str]:
