@@ -88,6 +88,7 @@ class SuiteInputs:
             **({"layout": self.samples.layout_text} if self.samples.layout else {}),
             "seed": self.seed,
             "samples": self.samples.digest,
+            **({"before": found.resize} if (found := self.samples.find_resized(str(self.threat))) else {}),
             "criterion": self.samples.criterion,
             "weights": hash_weights(self.module),
             "module": str(self.module),

@@ -203,6 +203,7 @@ class Record:
             **{"criterion": self.criterion, "suite": self.suite, "model": model.name, "training": model.training},
             **{"weights": model.weights, "seed": self.seed},
             **({"draws": self.draws} if self.draws else {}),
+            **({"corrupted_before": self.corrupted_before} if self.corrupted_before else {}),
         }
 
     @cached_property

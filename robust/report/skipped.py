@@ -21,4 +21,4 @@ def list_skipped(trust: TrustReport) -> list[str]:
     names = {
         reason: [name for name in trust.skipped if trust.why.get(name, "") == reason] for reason, _ in trust.reasons
     }
-    return [f"{reason or 'they say no reason'}: {', '.join(same)}" for reason, same in names.items()]
+    return [f"{reason or 'no reason is told'}: {', '.join(same)}" for reason, same in names.items()]

@@ -85,9 +85,7 @@ class RowProbe:
     def ball(self) -> LpThreat:
         """Return the threat model; NotApplicableError if it is a union of several, or no ball."""
         if not isinstance(self.threat, LpThreat):
-            raise NotApplicableError(
-                "the threat model is a union, or no ball: a patch, pixels, turns of an image, a table, several inputs"
-            )
+            raise NotApplicableError("the threat model is not one ball")
         return self.threat
 
     @property

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -94,3 +95,14 @@ def test_another_run_has_another_key(given, changes):
 
 def test_the_same_run_has_the_same_key(given):
     assert replace(given).key == given.key
+
+
+def test_where_pictures_are_corrupted_changes_the_key(given):
+    resized = replace(given.samples, pictures=SimpleNamespace(resize="Resize(8)"))
+    keys = {
+        replace(given, samples=samples, threat=read_threat(threat)).key
+        for threat in ("corruption:3", "linf:0.1")
+        for samples in (given.samples, resized)
+    }
+
+    assert len(keys) == 3  # under a ball it is the same

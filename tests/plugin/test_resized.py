@@ -97,6 +97,7 @@ def test_a_row_says_that_pictures_were_corrupted_before_the_resize(measure, pyte
     assert hidden.provenance["notes"] == [f"images of 8x8 are {parameters}, as the data set gives them"]
     assert after.provenance["notes"] == hidden.provenance["notes"]
     assert (record.corrupted_before, hidden.corrupted_before) == ("Resize(8), to_tensor", "")
+    assert record.identity == hidden.identity | {"corrupted_before": "Resize(8), to_tensor"}
     assert record.data.digest == hidden.data.digest == after.data.digest
     assert (record.correct == hidden.correct).all()
     assert (after.corrupted.right == hidden.corrupted.right).all()

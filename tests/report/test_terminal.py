@@ -139,7 +139,7 @@ def test_checks_that_do_not_apply_are_counted_by_their_reasons():
         "the model is random: d",
         "of x: e",
         "of y: f",
-        "they say no reason: g",
+        "no reason is told: g",
     ]
     assert trust_from_json(trust_to_json(trust)) == trust
 

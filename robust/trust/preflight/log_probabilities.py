@@ -17,7 +17,7 @@ def log_probabilities(probe: ModelProbe) -> Finding | None:
     answer so, and it has no gradient.
     """
     if only_answers(probe.module):
-        raise NotApplicableError
+        raise NotApplicableError("the model only answers")
     logits = probe.logits[probe.finite]
     if not len(logits) or float(logits.max()) > MAX_ERROR:
         return None

@@ -22,7 +22,7 @@ def no_gradient(probe: ModelProbe) -> Finding | None:
         message = "its parameters are quantised, and no gradient reaches the inputs: it is attacked by queries"
         return Finding("no-gradient", "trusted", None, message, "the figures are loose upper bounds, as of a black box")
     if only_answers(probe.module):
-        raise NotApplicableError
+        raise NotApplicableError("the model only answers")
     sizes = probe.gradients.margin_size
     sizes = sizes[probe.finite[: len(sizes)]]
     if not (n := len(sizes)):

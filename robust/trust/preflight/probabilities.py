@@ -20,7 +20,7 @@ def probabilities(probe: ModelProbe) -> Finding | None:
     NotApplicableError for a black box: it may answer so, and it has no gradient.
     """
     if only_answers(probe.module):
-        raise NotApplicableError
+        raise NotApplicableError("the model only answers")
     logits = probe.logits[probe.finite]
     if not len(logits) or float(logits.min()) < -MAX_ERROR or float(logits.max()) > 1 + MAX_ERROR:
         return None

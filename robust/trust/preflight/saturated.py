@@ -23,7 +23,7 @@ def saturated(probe: ModelProbe) -> Finding | None:
     cross-entropy, whose gradient is then nobody's concern.
     """
     if probe.gradients.blocked or not (probe.attacks is None or any(map(follows_cross_entropy, probe.attacks))):
-        raise NotApplicableError
+        raise NotApplicableError("no attack of the row follows the gradient of the cross-entropy")
     margin, ce = probe.gradients.margin_size, probe.gradients.ce_size
     correct = torch.from_numpy(probe.correct) & probe.finite
     valid = correct[: len(margin)] & (margin > 0)
