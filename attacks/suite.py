@@ -130,6 +130,8 @@ def _stages(path: Path) -> tuple[Stage, ...]:
     """Read the stages of a TOML file; raise ValueError, in one line, if something in it is wrong."""
     try:
         content = tomllib.loads(read_text(path))
+    except FileNotFoundError:
+        raise ValueError(f"no such file (looked for {path}); write a suite's name, or a file as mine.toml") from None
     except OSError as error:
         raise ValueError(f"{path.name} cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:  # no TOML, not UTF-8, or nested too deeply

@@ -76,6 +76,8 @@ class Certifier:
         x = x.to(device_of(self.module))
         with eval_mode(self.module), torch.no_grad():
             first, second = self.module(x.clone()), self.module(x.clone())
+        if not (first.isfinite().all() and second.isfinite().all()):
+            raise NoBoundsError("it answers with NaN or infinity")
         if not (first - second).abs().max() <= MAX_NOISE * first.abs().max():
             raise NoBoundsError("its answers are random, or keep a state: the same input is answered otherwise again")
         for part in self.parts:

@@ -48,8 +48,7 @@ def compress(order: CompressOrder, args: argparse.Namespace) -> Compressed:
     terms = _make_terms(order, samples)
     with seeded(order.seed), _renaming(order.spec.text):
         subject = load(order.spec, order.arch, order.folder, terms)
-    few = samples.take(np.arange(min(TRIED, len(samples))))
-    check_model(subject.module, order.dataset, few)
+        check_model(subject.module, order.dataset, samples.take(np.arange(min(TRIED, len(samples)))))
     with seeded(order.seed):
         before, _ = load_raw(order.spec, order.arch, order.folder, terms)
     network = before = before.eval()

@@ -55,6 +55,8 @@ def _read(args: argparse.Namespace, options: Options) -> CompressOrder:
     with blame("model", spec.text):
         if spec.answers or spec.members:
             raise ValueError("is no network whose weights could be compressed")
+        if (spec.path / CARD).is_file():
+            raise ValueError("is compressed already; compress the float network that it came from")
     packing, prune = _read_packing(args), _read_share(args.prune)
     if not packing and not prune:
         kinds = " or ".join(f"--{name.replace('-', '=', 1)}" for name in PACKINGS.names())

@@ -210,6 +210,8 @@ def _choose_places(out: Path | None, recipes: int) -> tuple[Path | None, Path | 
     file = out if out is not None and out.suffix == ".safetensors" else None
     if file is not None and recipes > 1:
         raise ValueError(f"--out={file}: {recipes} recipes make as many files; name a folder")
+    if file is None and out is not None and out.is_file():
+        raise ValueError(f"--out={out}: is a file; name a folder, or FILE.safetensors")
     return None if file else out, file
 
 

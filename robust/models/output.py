@@ -185,6 +185,9 @@ def _choose(answers: dict[str, Tensor], widths: dict[str, int], classes: int, wa
     if wanted:
         if wanted not in widths:
             fault = "does not fit" if wanted in answers else "is not there"
+            if [*answers] == [""]:
+                form = "--robust-output=logit, probability or log-probability says what it is"
+                raise UnclearError(f"the model answers with one tensor, which has no name, as {wanted!r}; {form}")
             raise UnclearError(f"the model answers with {listed or 'no tensor'}; {wanted!r} {fault}: {FORM}")
         return wanted
     if not widths:

@@ -19,11 +19,10 @@ from robust.attacks.text import slug
 from robust.models.compressed import CARD
 from robust.models.endpoint import Endpoint
 from robust.models.registry import ARCHITECTURES
-from robust.models.spec_hints import suggest_spec
+from robust.models.spec_hints import COMMA, suggest_spec
 
 LIBRARIES = ("zoo", "torchvision", "timm")
 SPEC = rf"(.+?\.py|(?:{'|'.join(LIBRARIES)})(?=:)|[^\W\d][\w.]*(?=:[^\W\d]))(?::([^(]*)(\(.*\))?)?"
-COMMA = r",(?![^(]*\))"  # outside the brackets of a call
 SRC = "src"  # where many projects keep their packages, and Python does not look
 FOLDERS = ("config.json", CARD)  # a file in every folder of transformers, and in each of robust compress
 
@@ -70,6 +69,8 @@ class ModelSpec:
         if match or not absent:
             _refuse_absent(path, bool(match), suggest_spec(text, folder))
         if match and not (factory or "").isidentifier():
+            if len(re.split(COMMA, text)) > 1:
+                raise ValueError(suggest_spec(text, folder))
             meant = (factory or "").strip(": .")
             example = f"{name}:{meant}{call or ''}" if meant.isidentifier() else f"{name}:make"
             raise ValueError(f"name the function or class that makes the model, as {example}")
@@ -123,9 +124,11 @@ class ModelSpec:
     def refuse_untrainable(self, arch: str | None) -> None:
         """Raise a ValueError if nothing makes a fresh module of this model; `arch` is the text of --robust-arch."""
         if self.answers or self.members:
-            raise ValueError(f"{self.text} has no architecture that could be trained")
+            raise ValueError("has no architecture that could be trained")
+        if self.factory is None and (self.path / CARD).is_file():
+            raise ValueError("is of robust compress; train its float network, and compress that again")
         if self.factory is None and arch is None:
-            raise ValueError(f"{self.text} holds weights only; name the architecture with --robust-arch")
+            raise ValueError("holds weights only; name the architecture with --robust-arch")
 
     @property
     def plain(self) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from robust.attacks.synonyms import look_up_synonym, plain
 from robust.models.registry import ARCHITECTURES
 
+COMMA = r",(?![^(]*\))"  # outside the brackets of a call
 FORM = "write FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME, torchvision:NAME, timm:NAME, or a file"
 LIBRARY = r"(zoo|torchvision|timm)(?:\.models)?[:./]+([\w-]+)(\(.*\))?"
 FACTORY = r"(.+?\.py)(?!:\w)\W+(\w+)(\(.*\))?"  # with another sign than one colon
@@ -13,6 +14,8 @@ FACTORY = r"(.+?\.py)(?!:\w)\W+(\w+)(\(.*\))?"  # with another sign than one col
 
 def suggest_spec(text: str, folder: Path) -> str:
     """Return what to type in place of `text`, a model that is not found below `folder`: "write net.py:make"."""
+    if len(several := re.split(COMMA, text)) > 1 and all(several):
+        return f"give each of {len(several)} models for itself, or all as one, ensemble:{text}"
     if found := re.fullmatch(FACTORY, text):
         return f"write {found[1]}:{found[2]}{found[3] or ''}"
     if found := re.fullmatch(LIBRARY, text, re.IGNORECASE):

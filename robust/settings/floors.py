@@ -13,6 +13,8 @@ from robust.gates import CERTIFIED, CLEAN, FAIL_ON, GROUP, MEAN, MEASURES, Floor
 from robust.settings.parsing import OptionError, read_list
 from robust.settings.sources import OptionValue
 
+ROBUST = "robust"  # the measure of a floor that names none
+
 
 def read_floor(
     text: str,
@@ -21,13 +23,13 @@ def read_floor(
     ends: tuple[str, ...] = (),
     folder: Path = Path(),
 ) -> Floor:
-    """Read "40", "40%", "clean:85", "worst-class@linf:8/255:60" or "pgd-linf-8_255:35".
+    """Read "40", "40%", "robust:40", "clean:85", "worst-class@linf:8/255:60" or "pgd-linf-8_255:35".
 
     `ends` are those of the curves: a floor at any eps up to there is read from a curve. A table's file is below
     `folder`. Raise ValueError for anything else.
     """
     scope, _, number = text.rpartition(":")
-    if not scope:
+    if scope in ("", ROBUST):
         return Floor(read_percent(number))
     words = {CLEAN, CERTIFIED, *MEASURES}
     for threat in threats:
@@ -51,7 +53,7 @@ def _read_radius(scope: str) -> tuple[str, str] | None:
     The measure is "" for robust samples; None is returned for another scope.
     """
     certified = scope.startswith((f"{CERTIFIED}@", f"{CERTIFIED}-"))
-    threat = scope[len(CERTIFIED) + 1 :] if certified else scope.removeprefix("robust@")
+    threat = scope[len(CERTIFIED) + 1 :] if certified else scope.removeprefix(f"{ROBUST}@")
     norm, dash, eps = threat.partition("-")
     text = f"{norm}:{eps.replace('_', '/')}" if dash else threat
     try:
@@ -76,7 +78,7 @@ def _spellings(scope: str, folder: Path) -> Iterator[str]:
     yield scope
     measure, _, threat = scope.partition("@")
     with contextlib.suppress(ValueError):
-        yield pair_slug("" if measure == "robust" else measure, canonical_threat(threat, folder))
+        yield pair_slug("" if measure == ROBUST else measure, canonical_threat(threat, folder))
     with contextlib.suppress(ValueError):
         yield threat_slug(canonical_threat(scope, folder))
     with contextlib.suppress(ValueError):

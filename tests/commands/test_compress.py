@@ -12,6 +12,10 @@ from torch import nn
 
 def make():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))
+
+class Raises(nn.Linear):
+    def __init__(self): super().__init__(64, 10)
+    def forward(self, x): raise RuntimeError("boom")
 """
 
 
@@ -19,6 +23,8 @@ def make():
 def net(tmp_path, monkeypatch):
     (tmp_path / "net.py").write_text(NET)
     torch.save({"w": torch.zeros(2)}, tmp_path / "net.pt")
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / CARD).write_text("{}")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
     monkeypatch.chdir(tmp_path)
@@ -61,6 +67,15 @@ WRONG = {
     ),
     "options of pytest": (["net.pt", "--int8=static"], ": --arch=net.py:make, --arch=zoo:cnn or"),
     "black box": (["blackbox:net.py:make", "--int8=static"], "is no network whose weights could be compressed"),
+    "compressed already": (["packed", "--int8=static"], "packed: is compressed already; compress the float network"),
+    "raises": (
+        ["net.py:Raises", "--int8=static"],
+        "net.py:Raises: the model does not take digits, samples",
+    ),
+    "an option of its own name": (
+        ["net.py:Raises", "--int8=static"],
+        "boom; is this the data that it was made for (--data)?",
+    ),
     "several inputs": (["zoo:fusion", "--int8=static", "--data=digits-parts"], "has several inputs"),
     "another data set": (["net.py:make", "--int8=static", "--data=digit-maps"], "does not take digit-maps"),
     "a folder of others": (

@@ -224,7 +224,9 @@ def test_a_training_that_diverges_is_no_mistake_of_usage(call):
             "--normalize=cifar: unknown normalisation 'cifar', did you mean 'cifar10'",
         ),
         (["ensemble:net.py:make,net.py:narrow"], "has no architecture that could be trained"),
-        (["blackbox:net.py:make"], "blackbox:net.py:make has no architecture that could be trained"),
+        (["blackbox:net.py:make"], "robust train: blackbox:net.py:make: has no architecture that could be trained"),
+        (["net.py:make", "--out=net.py"], "--out=net.py: is a file; name a folder, or FILE.safetensors"),
+        (["net.py:make", "--recipe=trades:beta=-1"], "--recipe=trades:beta=-1: beta must be 0 or above, got -1"),
         (
             ["net.py:make", "--recipe=trades,mart", "--out=net.safetensors"],
             "--out=net.safetensors: 2 recipes make as many files; name a folder",

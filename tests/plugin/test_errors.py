@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from robust.distributed.ranks import ALONE
+from robust.models.compressed import CARD
 from robust.session.resources import make_resources
 from robust.session.startup import check_settings
 from tests.settings.making import read
@@ -31,6 +32,11 @@ WRONG = {
     ),
     "more than the module": (["model=answers.py:pair"], "expected torch.nn.Module; return the module alone"),
     "an answer that is no tensor": (["model=answers.py:Arrays"], "no tensor; return logits, a tensor of shape [n, 10]"),
+    "a name of a nameless answer": (
+        [NET, "output=logitz"],
+        "one tensor, which has no name, as 'logitz'; --robust-output=logit, probability or log",
+    ),
+    "a packed folder to be trained": (["model=packed", "train=standard"], "train its float network, and compress that"),
     "classes for logits": (["model=answers.py:Classes"], "got shape [2]; these are classes: return the logits before"),
     "images without a channel": (["model=answers.py:Planes"], "without a channel axis; give it a model of three lines"),
     "needs arguments": (["model=net.py:needs"], "missing a required argument: 'width'; arguments are written as"),
@@ -248,6 +254,8 @@ def cluttered(exporting, folder, monkeypatch):
     """The user's folder, with files that are wrong; sys.path is restored when a test ends."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (folder / "packed").mkdir()
+    (folder / "packed" / CARD).write_text("{}")
     (folder / "answers.py").write_text(ANSWERS)
     (folder / "broken.py").write_text("def make(:\n")
     (folder / "lonely.py").write_text("import no_such_module\n")

@@ -97,7 +97,7 @@ WRONG = {
         "or a surrogate, as pgd:surrogate=net.py:make",
     ),
     "suite": ([ESTIMATOR, "--robust-suite=quick-1"], "--robust-suite=quick-1: *needs a gradient, and blackbox:*"),
-    "training": ([ESTIMATOR, "--robust-train=standard"], "*:make has no architecture that could be trained"),
+    "training": ([ESTIMATOR, "--robust-train=standard"], "*:make: has no architecture that could be trained"),
     "without the word": (
         ["--robust-model=black.py:make"],
         "*black.py:make returned Estimator, expected torch.nn.Module; a model that only answers is written "

@@ -21,6 +21,12 @@ WRONG = {
     "unknown in the zoo": (["model=zoo:vti"], "model=zoo:vti", "'vit'"),
     "nothing of the zoo": (["model=zoo:"], "model=zoo:", "Known: cnn"),
     "architecture given twice": (["model=zoo:cnn", "model=zoo:cnn()"], "model=zoo:cnn()", "given twice"),
+    "models in one option": (
+        ["model=net.py:a,net.py:make"],
+        "model=net.py:a,net.py:make",
+        "as one, ensemble:net.py:a,",
+    ),
+    "files in one option": (["model=a.pt,b.pt"], "model=a.pt,b.pt", "give each of 2 models for itself"),
     "model given twice": ([NET, "model=net.py:make()"], "model=net.py:make()", "given twice"),
     "unknown normalisation": (["normalize=cifar"], "normalize=cifar", "'cifar10'"),
     "float and what it has not": (
@@ -118,7 +124,7 @@ WRONG = {
     "no surrogate": (["attack=pgd:surrogate=none.py:make"], "attack=pgd:surrogate=none.py", "no such file"),
     "none and another suite": (["suite=none,quick-1"], "suite=none", "unknown suite"),
     "unknown suite": (["suite=standart-1"], "suite=standart-1", "'standard-1'"),
-    "no file of a suite": (["suite=nope.toml"], "suite=nope.toml", "cannot be read"),
+    "no file of a suite": (["suite=nope.toml"], "suite=nope.toml", "no such file"),
     "wrong file of a suite": (["suite=wrong.toml"], "suite=wrong.toml", "'steps'"),
     "wrong option in a suite": (["suite=option.toml"], "suite=option.toml", "stage 1: pgd:stepz=3: pgd has no option"),
     "norm without a stage": (["suite=mine.toml", "threat=l2:1+linf:0.1"], "suite=mine-", "for linf"),

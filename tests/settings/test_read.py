@@ -66,7 +66,11 @@ GOOD = {
     "draw": (["seed=7", "draw=0"], lambda s: (s.seed, s.draw), (7, 0)),
     "batch-size": (["batch-size=7"], lambda s: s.batch_size, 7),
     "device": (["device=cuda:1"], lambda s: s.device, "cuda:1"),
-    "fail-under": (["fail-under=clean:85,40%"], lambda s: [*map(str, s.gates.floors)], ["clean:85", "40"]),
+    "fail-under": (
+        ["fail-under=clean:85,40%,robust:30"],
+        lambda s: [*map(str, s.gates.floors)],
+        ["clean:85", "40", "30"],
+    ),
     "fail-on": (["fail-on=ci"], lambda s: s.gates.fail_on, "ci"),
     "verdict": (["verdict=trusted"], lambda s: s.verdict, "trusted"),
     "accept": (["accept=nondeterministic"], lambda s: s.accepted, ("nondeterministic",)),

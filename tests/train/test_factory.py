@@ -41,6 +41,8 @@ def test_the_order_of_wrappers_means_nothing():
         ("trades:gamma=1", "trades has no option 'gamma'"),
         ("pgd-at:steps=x", "steps must be of type int"),
         ("pgd-at:lr=0", "lr must be above 0"),
+        ("trades:beta=-1", "beta must be 0 or above, got -1"),
+        ("mart:beta=-1", "beta must be 0 or above, got -1"),
         ("awp", "awp wraps a recipe; write pgd-at.awp"),
         ("pgd-at+awp+awp", "gives awp twice"),
         ("pgd-at+ema+swa", "ema and swa both say which weights are kept"),

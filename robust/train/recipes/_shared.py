@@ -1,7 +1,7 @@
 """Losses and gradients that several recipes use."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robust.attacks.criteria.criterion import LabelKind
@@ -44,3 +44,19 @@ def input_gradient(task: Task, x: Tensor) -> Tensor:
         loss = F.cross_entropy(task.model(x.clone()), task.y, reduction="sum")
         (grad,) = torch.autograd.grad(loss, x, create_graph=True)
     return grad.flatten(1)
+
+
+def check_beta(beta: float) -> None:
+    """Raise ValueError for a factor of the divergence that would reward answers for changing."""
+    if not beta >= 0:
+        raise ValueError(f"beta must be 0 or above, got {beta:g}")
+
+
+def distill(teacher: nn.Module, x: Tensor, logits: Tensor, y: Tensor, temperature: float) -> Tensor:
+    """Return the mean divergence of `logits`, (N, C), from the teacher's at x, both softened by a temperature.
+
+    It is times the square of the temperature, so that its gradients keep their size (1503.02531).
+    """
+    with torch.no_grad():
+        target = teacher(x) / temperature
+    return temperature**2 * divergence_from(target)(logits / temperature, y).mean()

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from robust.attacks.engine import run_steps
 from robust.attacks.task import Task
 from robust.attacks.zoo.pgd import PGD
 from robust.train.recipe import RECIPES, LossFunction, RecipeRun, Selection
-from robust.train.recipes._shared import divergence_from
+from robust.train.recipes._shared import distill
 from robust.train.teacher import check_softening, check_teacher, load_teacher
 
 
@@ -53,8 +52,6 @@ class _Distillation:
         return run_steps(self.recipe.attack(), task)
 
     def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
-        t, share = self.recipe.temperature, self.recipe.share
-        with torch.no_grad():
-            target = self.teacher(task.x) / t
-        distilled = t**2 * divergence_from(target)(task.model(x) / t, task.y).mean()
+        share = self.recipe.share
+        distilled = distill(self.teacher, task.x, task.model(x), task.y, self.recipe.temperature)
         return distilled if share == 1 else (1 - share) * criterion(task.model(task.x), task.y) + share * distilled

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from robust.attacks.task import Task
 from robust.attacks.words import FAMILIES
 from robust.train.recipe import RECIPES, LossFunction, RecipeRun, Selection
-from robust.train.recipes._shared import divergence_from
+from robust.train.recipes._shared import distill
 from robust.train.teacher import check_softening, check_teacher, load_teacher
 
 
@@ -47,9 +46,6 @@ class _Distillation:
         return task.x
 
     def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
-        t, share = self.recipe.temperature, self.recipe.share
-        with torch.no_grad():
-            target = self.teacher(x) / t
-        logits = task.model(x)
-        distilled = t**2 * divergence_from(target)(logits / t, task.y).mean()
+        logits, share = task.model(x), self.recipe.share
+        distilled = distill(self.teacher, x, logits, task.y, self.recipe.temperature)
         return distilled if share == 1 else (1 - share) * criterion(logits, task.y) + share * distilled

@@ -11,7 +11,7 @@ from robust.attacks.task import Task
 from robust.attacks.words import STEPPED
 from robust.attacks.zoo.pgd import PGD
 from robust.train.recipe import RECIPES, LossFunction, Selection
-from robust.train.recipes._shared import divergence_from
+from robust.train.recipes._shared import check_beta, divergence_from
 from robust.train.search import search_under
 
 TINY = 1e-4  # keeps the logarithm finite if another class has all the probability
@@ -33,6 +33,7 @@ class Mart:
     families: ClassVar[tuple[str, ...]] = STEPPED
 
     def __post_init__(self) -> None:
+        check_beta(self.beta)
         self._attack()  # raises an error if the options are wrong
 
     def _attack(self) -> PGD:

@@ -12,7 +12,7 @@ from robust.attacks.task import Task
 from robust.attacks.words import STEPPED
 from robust.attacks.zoo.pgd import PGD
 from robust.train.recipe import ANY_LABELS, RECIPES, LossFunction, Selection
-from robust.train.recipes._shared import divergence_from
+from robust.train.recipes._shared import check_beta, divergence_from
 from robust.train.search import search_under
 
 
@@ -31,6 +31,7 @@ class Trades:
     labels: ClassVar[tuple[LabelKind, ...]] = ANY_LABELS
 
     def __post_init__(self) -> None:
+        check_beta(self.beta)
         self._attack("ce")  # raises an error if the options are wrong
 
     def _attack(self, loss: Loss | str) -> PGD:
