@@ -15,6 +15,7 @@ from robust.attacks.grammar.pixels import PIXELS
 from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.grammar.spatial import SPATIAL
 from robust.attacks.grammar.universal import UNIVERSAL
+from robust.attacks.words import GRADIENT_FREE
 
 CLASSES, MAPS = "class", "map"  # kinds of labels
 ON_MAPS = "pgd:loss=margin or pgd:loss=mask-ce"
@@ -26,6 +27,16 @@ INSTEAD = {
     UNIVERSAL: "universal-patch, and no other",
     PATCH: "lavan, patch-rs, pgd, apgd or noise",
     CORRUPTION: "corruptions, or a suite, whose stages are each for its own threats",
+}
+ASKING = {  # in place of an attack that needs no gradient: what needs none, either, as where a model passes none
+    FEATURES: "evolve or noise",
+    PIXELS: "sparse-rs",
+    PRODUCT: "search or noise",
+    SPATIAL: "grid, worstof or noise",
+    PATCH: "patch-rs or noise",
+    "linf": "square, decision or noise",
+    "l2": "square, decision or noise",
+    "l1": "noise",
 }
 TURNED = (SPATIAL,)  # families that move pixels: of maps, labels would have to move, too
 
@@ -48,8 +59,10 @@ def find_unfit(attack: Any, family: str, labels: str = CLASSES) -> str:
         name = getattr(inner, "attack_name", type(inner).__name__.lower())
         fitting = getattr(inner, "families", NORMS)
         if family not in fitting:
-            instead = f"; use {INSTEAD[family]}" if family in INSTEAD else "; use pgd, apgd or noise"
-            return f"{name} is for {', '.join(fitting)}, the threat is {family}{instead}"
+            following = INSTEAD.get(family, "pgd, apgd or noise")
+            asking = name in (word.replace("-", "") for word in GRADIENT_FREE)
+            instead = ASKING.get(family, following) if asking else following
+            return f"{name} is for {', '.join(fitting)}, the threat is {family}; use {instead}"
         if labels == MAPS and family not in getattr(inner, "maps", fitting):
             return f"{name} is not for maps of classes under {family}, where many pixels must fall; use {ON_MAPS}"
     return ""

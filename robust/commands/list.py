@@ -70,6 +70,10 @@ def _describe(name: str) -> Iterator[str]:
         return iter([TUNING[name]])
     if plain in FORMED:
         return iter([FORMED[plain]])
+    if name == "draws":
+        return iter(FORMED.values())
+    if kind := [line for line in _list_all() if line.startswith(f"{name}:")]:
+        return iter(kind)
     registry = next((registry for registry in KINDS if plain in registry), None)
     proof = [f"certificate {plain}: {CERTIFICATES[plain]}; --robust-certify={plain}"] if plain in METHODS else []
     if registry is None and not proof:

@@ -9,6 +9,7 @@ import torch
 from robust.attacks import ATTACKS, LpThreat, Rng, Union, assail, make
 from robust.attacks.families import find_unfit
 from robust.attacks.threats.threat import read_threat
+from robust.attacks.words import GRADIENT_FREE
 from robust.verification.tables import check_rows
 from tests.tables import LOANS, NAMES, Net, rows, threat, train
 
@@ -127,11 +128,13 @@ def test_every_attack_for_tables_finds_only_admitted_rows_whatever_the_batch(nam
 
 
 def test_other_attacks_refuse_a_table_and_the_others_a_ball():
-    for name in ("fab", "square", "cw", "deepfool", "ddn", "fmn", "rays"):
-        with pytest.raises(ValueError, match=f"{name} is for linf, l2, l1, the threat is features; use capgd"):
+    for name in ("fab", "square", "cw", "deepfool", "ddn", "fmn", "rays", "decision"):
+        instead = "evolve or noise$" if name in GRADIENT_FREE else "capgd, "
+        with pytest.raises(ValueError, match=f"{name} is for linf, l2, l1, the threat is features; use {instead}"):
             assail(MODEL, make(name), X, Y, threat())
-    with pytest.raises(ValueError, match="capgd is for features, the threat is linf"):
-        assail(MODEL, make("capgd"), X, Y, LpThreat.parse("linf:1", 0, 9000))
+    for name, instead in {"capgd": "pgd, apgd or noise", "evolve": "square, decision or noise"}.items():
+        with pytest.raises(ValueError, match=f"{name} is for features, the threat is linf; use {instead}$"):
+            assail(MODEL, make(name), X, Y, LpThreat.parse("linf:1", 0, 9000))
 
 
 def test_a_union_with_a_ball_is_admitted_by_either():

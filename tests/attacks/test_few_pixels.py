@@ -204,7 +204,7 @@ def test_what_is_no_such_threat_is_refused():
         PixelThreat(3, 1, 0)
     with pytest.raises(ValueError, match="a whole number above 0"):
         PixelThreat(0)
-    with pytest.raises(ValueError, match="square is for linf, l2, l1, the threat is l0; use pgd, spgd"):
+    with pytest.raises(ValueError, match=r"square is for linf, l2, l1, the threat is l0; use sparse-rs$"):
         assail(Linear(4), make("square"), inputs(2, (4,)), torch.zeros(2, dtype=torch.int64), PixelThreat(2))
     with pytest.raises(ValueError, match="spgd is for l0, the threat is linf"):
         assail(Linear(4), make("spgd"), inputs(2, (4,)), torch.zeros(2, dtype=torch.int64), LpThreat.parse("linf:0.1"))

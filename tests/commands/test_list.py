@@ -58,6 +58,9 @@ def test_list_knows_the_shipped_ones(call):
         ("crown", ["certificate crown: *1811.00866*; --robust-certify=crown"]),
         ("alpha-crown", ["certificate alpha-crown: *2011.13824*"]),
         ("mean:5", ["draws mean:N: *; --robust-draws=mean:N"]),
+        ("draws", ["draws 1: *; --robust-draws=1", "draws majority:N: *", "draws mean:N: *"]),
+        ("threats", ["threats: linf:EPS, *"]),
+        ("curves", ["curves: linf, l2, l1"]),
         ("tpe", ["sampler tpe: *; robust tune --sampler=tpe"]),
         ("certified", ["objective certified: *for ibp and crown-ibp; robust tune --objectives=certified"]),
         (

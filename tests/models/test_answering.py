@@ -2,7 +2,9 @@
 
 import itertools
 import os
+import random
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -48,6 +50,34 @@ def test_answers_are_drawn_if_the_seed_decides_them(change, kind):
 
     assert compare_answers(form, x) == kind
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("change", "asked"),
+    [
+        (lambda x: 0, 3),
+        (lambda x: torch.randn(len(x), 1), 3),
+        (lambda x: 0 * torch.randn(len(x), 1), 8),
+        (lambda x: (torch.rand(1) < 1e-3) * 5.0, 8),  # one that none of the eight answers shows
+        (lambda x: 0 * np.random.rand(), 8),
+        (lambda x: 0 * random.random(), 8),
+    ],
+    ids=["nothing", "noise", "unused", "rarest", "numpy", "python"],
+)
+def test_it_is_asked_often_only_if_it_draws_and_shows_no_difference(change, asked):
+    times = itertools.count()
+    form = Form(lambda x: change(x) + 0 * next(times))
+    compare_answers(form, torch.rand(16, 4))
+
+    assert next(times) == asked
+
+
+def test_noise_that_puts_the_stream_back_is_found():
+    def change(x):
+        with torch.random.fork_rng():
+            return torch.randn(len(x), 1)
+
+    assert compare_answers(Form(change), torch.rand(16, 4)) == "drawn"
 
 
 def test_how_answers_are_formed_is_none_of_the_weights():

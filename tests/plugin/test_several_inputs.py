@@ -311,7 +311,7 @@ WRONG = {
     ),
     "an attack of one input": (
         ["attack=square"],
-        "square is for linf, l2, l1, the threat is product; use pgd, apgd, fgsm, search or noise",
+        "square is for linf, l2, l1, the threat is product; use search or noise",
     ),
     "an attack of several": (
         ["attack=search", "data=parts.py:one", "threat=linf:0.1"],
