@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from robust.attacks.combine.until import Until
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.criteria.registry import DEFAULT, read_criterion
+from robust.attacks.draws import LOOKED_AT
 from robust.attacks.engine import AnyAttack, count_copies, rounds_of
 from robust.attacks.rng import Rng
 from robust.attacks.text import format_seconds
@@ -33,6 +34,7 @@ from robust.evaluation.steps import Steps, count_steps
 from robust.evaluation.time_limit import TIME
 from robust.evaluation.universal import learn_first
 from robust.flags import Flags
+from robust.models.answering import draws_of
 from robust.verification.check import check_scores, verify
 from robust.verification.distances import check_limits
 
@@ -69,6 +71,7 @@ def foresee_search(n: int, found: AttackResult, attacks: Sequence[Aimed]) -> Sea
     """
     rounds = [steps for aimed in attacks for steps in _list_rounds(*aimed) * count_copies(aimed[0])]
     pace = found.seconds / found.forwards if found.forwards else math.nan
+    pace *= 1 if found.undecided is None else 2 * LOOKED_AT  # of random answers: for a step, and for where it leads
     return SearchCost(n, sum(rounds), n * sum(steps + 1 for steps in rounds) * pace)
 
 
@@ -107,7 +110,8 @@ def search_scores(
 
     What an attack `found` before counts, too; so does what this search finds and that one had missed among the samples
     that are `correct`, (n,). At the deadline of the options it ends with what was found. A patch for all is that which
-    the attack before has shown.
+    the attack before has shown. Of random answers the worst input is chosen by other answers than those that its score
+    is of: the worst of many means would be so by luck.
     """
     shown = found.shown
     learnt = [learn_first(attack, module, samples, threat, options, shown) for attack, threat in attacks]
@@ -121,7 +125,7 @@ def search_scores(
 
     def search() -> Search:
         began, spent = time.monotonic() - sum(each.seconds for each in learnt), np.zeros(2, np.int64)
-        scores = _ask(module, share, share.x, options)
+        scores = _weigh(module, share, share.x, options)
         adversarial, spool = np.zeros(len(share), bool), np.zeros(share.x.shape, np.float32)
         thetas = np.full((len(share), WIDTH), np.nan, np.float32)
         for attack, threat in attacks:
@@ -141,6 +145,7 @@ def search_scores(
     counts = ranks.all(len(part.x_adv))
     own = ranks.once(lambda: _score_found(module, samples, found, options))
     scores[found.adversarial] = worse(scores[found.adversarial], own)
+    scores = scores[:, 1:]
     places = np.concatenate(ranks.all(rows[part.adversarial]))
     x_adv = sort_inputs(ranks.inputs(part.x_adv, counts), places)
     forwards = sum(ranks.all(part.cost[0])) + sum(each.forwards for each in learnt)
@@ -150,7 +155,7 @@ def search_scores(
 
 
 def _pick_worse(criterion: Criterion, before: Table, after: Table) -> Table:
-    """Return the rows, (n, 1 + k), of the worse score of two; one that is not finite does not count."""
+    """Return the rows, (n, 1 + 1 + k), of the worse score of two; one that is not finite does not count."""
     rises = after[:, 0] > before[:, 0]
     worse = rises if criterion.rises else after[:, 0] < before[:, 0]
     return np.where((worse | np.isnan(before[:, 0]))[:, None], after, before)
@@ -186,13 +191,22 @@ def add_search(found: AttackResult, search: Search) -> AttackResult:
 
 
 def _score_found(module: nn.Module, samples: Samples, found: AttackResult, options: RunOptions) -> Table:
-    """Return the scores of the adversarial inputs of an attack, in the samples' order."""
+    """Return the scores of the adversarial inputs of an attack, as `_weigh` does, in the samples' order."""
     some = samples.take(np.flatnonzero(found.adversarial))
-    return _ask(module, some, found.x_adv, options).astype(np.float32)
+    return _weigh(module, some, found.x_adv, options).astype(np.float32)
 
 
-def _ask(module: nn.Module, samples: Samples, x: NDArray[np.float32] | LazyInputs, options: RunOptions) -> Table:
-    return check_scores(module, x, samples.y, options.batcher.size, samples.criterion)
+def _weigh(module: nn.Module, samples: Samples, x: NDArray[np.float32] | LazyInputs, options: RunOptions) -> Table:
+    """Return (n, 1 + 1 + k): the score by which the worst input is chosen, then the scores as they are reported."""
+    scores = _ask(module, samples, x, options)
+    chosen_by = _ask(module, samples, x, options, seed=1) if draws_of(module) else scores
+    return np.column_stack([chosen_by[:, 0], scores])
+
+
+def _ask(
+    module: nn.Module, samples: Samples, x: NDArray[np.float32] | LazyInputs, options: RunOptions, seed: int = 0
+) -> Table:
+    return check_scores(module, x, samples.y, options.batcher.size, samples.criterion, seed)
 
 
 def _find_worst(
@@ -217,9 +231,9 @@ def _find_worst(
 def _verify(
     module: nn.Module, samples: Samples, x: NDArray[np.float32], theta: Thetas, threat: Threat, options: RunOptions
 ) -> Table:
-    """Return the verified scores of inputs, (n, 1 + k): NaN where an answer is not finite, or x is not admitted."""
+    """Return the verified scores of inputs, as `_weigh` does: NaN where an answer is not finite, or x not admitted."""
     candidates = candidates_of(samples, x, threat, options.batcher.size, theta)
     small, inside = check_limits(candidates)
-    scores = _ask(module, samples, x, options)
+    scores = _weigh(module, samples, x, options)
     scores[~(small & inside)] = np.nan
     return scores

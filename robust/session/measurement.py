@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 
-from robust.attacks.draws import Draws
 from robust.attacks.engine import AnyAttack, Attack, Plan
 from robust.attacks.factory import describe, make
 from robust.attacks.few_classes import describe_fit, fit_classes
@@ -19,6 +18,7 @@ from robust.data.dataset import Samples
 from robust.evaluation.attack_run import PatchHome, RunOptions
 from robust.evaluation.corruptions import add_corruptions, count_corruptions, has_corruptions, measure_corruptions
 from robust.evaluation.measure import AttackResult, add_rounding, measure_attack
+from robust.evaluation.random_cost import count_random_passes, describe_random_cost
 from robust.evaluation.score import add_search, foresee_search, has_score, search_scores
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.suite_run import SuiteRun, narrow_threat
@@ -294,7 +294,10 @@ class Measurements:
     def _tell_cost(self, case: Case, bar: Bar, attacks: Sequence[tuple[str | AnyAttack, Threat | None]]) -> None:
         """Tell before attacks what a model costs that answers at random, and a patch that is learnt first."""
         if draws := draws_of(case.module):
-            bar.say(Draws.parse(draws).describe_cost())
+            clean = self._answers.get_clean(case.module, case.samples)
+            passes = count_random_passes(attacks, self._models.load_surrogate)
+            pace = clean.pace / self._ranks.size
+            bar.say(describe_random_cost(draws, passes, int(clean.correct.sum()), pace))
         for attack, threat in attacks:
             if learning := describe_learning(attack, case.module, threat, self._options(case)):
                 bar.say(learning)

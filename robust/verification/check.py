@@ -22,7 +22,7 @@ from robust.sampling import shuffled_rows
 from robust.verification.acceptance import Judgement, judge_answers
 from robust.verification.candidates import Candidates
 from robust.verification.distances import Floats, check_limits
-from robust.verification.random_answers import STREAM, judge_random
+from robust.verification.random_answers import STREAM, Ask, judge_random, score_random
 from robust.verification.transforms import has_theta
 
 Faults = NDArray[np.int8]  # (n,): 0 where an input is verified, else the first thing that is wrong with it
@@ -130,15 +130,16 @@ def check_labels(
 
 
 def check_scores(
-    module: nn.Module, x: NDArray[np.float32] | LazyInputs, y: NDArray[Any], batch: int, criterion: str
+    module: nn.Module, x: NDArray[np.float32] | LazyInputs, y: NDArray[Any], batch: int, criterion: str, seed: int = 0
 ) -> Floats:
     """Return the score of the answer to each input x by a criterion, (n, 1 + k); NaN where it is not finite.
 
     Of maps, k more numbers are the pixels of each class's intersection and union; of others k is 0. Of several forms in
-    which the answers count, it is the score of the first, as the module is deployed.
+    which the answers count, it is the score of the first, as the module is deployed. Of random answers it is the mean
+    of several, drawn from the seed.
     """
     form, *_ = judges(module)
-    judged = _check_inputs(form, lambda places: x[places], y, batch, 0, criterion)
+    judged = _check_inputs(form, lambda places: x[places], y, batch, seed, criterion, judge_drawn=score_random)
     scores: Floats = np.column_stack([np.where(judged.finite, judged.score, np.nan), judged.regions])
     return scores
 
@@ -156,6 +157,7 @@ def _check_inputs(
     batch: int,
     seed: int,
     criterion: str,
+    judge_drawn: Callable[[str, Ask, NDArray[Any]], Judgement] = judge_random,
 ) -> Judgement:
     """Return the judgement, as long as y, of the answers to the inputs that `take_inputs` returns for places."""
     parts: list[Judgement] = []
@@ -170,7 +172,7 @@ def _check_inputs(
                 return module(x[torch.from_numpy(places)]).float().cpu().numpy().astype(np.float64)  # type: ignore[no-any-return]
 
             if drawn:
-                parts.append(judge_random(criterion, ask, y[rows]))
+                parts.append(judge_drawn(criterion, ask, y[rows]))
             else:
                 parts.append(judge_answers(criterion, ask(np.arange(len(rows))), y[rows]))
     if not parts:

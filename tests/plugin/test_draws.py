@@ -56,6 +56,9 @@ def test_it_has_a_row_in_every_form_without_being_asked_for(pytester, folder):
     told = f"an answer is one draw; undecided, and so counted as wrong: {clean} without"
     assert told in result.stdout.str().replace("\n", " ")
     result.stdout.fnmatch_lines(["loaded noisy.py:noisy: its answers are random: *10 to 640 answers"])
+    result.stdout.fnmatch_lines(
+        ["*samples, at most about 240 passes of each and about *, beside the tests; each step of*"]
+    )
     assert stem.endswith("-draws-1")
     assert (record.draws, record.identity["draws"]) == ("1", "1")
     assert record.correct.mean() > 0.5
@@ -144,3 +147,36 @@ def test_a_suite_goes_on_where_it_was_and_workers_file_one_row(pytester, folder)
     (record,) = rows(folder).values()
     assert record.draws == "1"
     assert "undecided" in record.planned[0].columns
+
+
+VALUES = """
+import numpy as np
+import torch
+from torch import nn
+
+def load():
+    return np.full((60, 3), 0.4, np.float32), np.zeros((60, 1), np.float32)
+
+class Blind(nn.Module):
+    def forward(self, x):
+        return 0.4 + 0 * x[:, :1] + 0.5 * torch.randn(len(x), 1)
+
+def blind():
+    return Blind()
+"""
+
+
+@pytest.mark.parametrize(("limit", "status"), [(0.45, "failed"), (0.6, "passed")])
+def test_a_mean_error_is_that_of_fresh_answers_and_keeps_its_limit_or_not(pytester, folder, limit, status):
+    """The error is 0.525 in the mean, by the folded normal distribution, and no attack can change it."""
+    (folder / "values.py").write_text(VALUES)
+    result = pytester.runpytest_inprocess(
+        "--robust-model=values.py:blind", "--robust-data=values.py:load", "--robust-criterion=within:2",
+        "--robust-attack=noise:steps=3", "--robust-threat=linf:0.1", "--robust-verdict=none", "-k", "noise",
+        f"--robust-fail-under=mean@linf:0.1:{limit}", "--robust-fail-on=ci",
+    )  # fmt: skip
+
+    result.assert_outcomes(**{status: 1})
+    (record,) = rows(folder).values()
+    assert record.draws == "1"
+    assert abs(record.worst_score.mean() - 0.525) < 4 * 0.37 / (60 * 20) ** 0.5
