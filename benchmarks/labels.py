@@ -8,7 +8,7 @@ import argparse
 import importlib
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,8 @@ from robust.attacks import LpThreat, assail, make
 from robust.attacks.rng import seeded
 
 OUT = Path(__file__).parent / "labels.md"
-AT = (50, 100, 200, 500, 1000)  # queries a sample
-BUDGET, N, SEED = AT[-1], 100, 1
+AT = (50, 100, 200, 500, 1000, 2000, 5000)  # queries a sample
+N, SEED = 100, 1
 CASES = (  # (network, threat model)
     ("standard", "l2:0.75"),
     ("pgd-at-l2", "l2:1.5"),
@@ -42,8 +42,6 @@ LEGEND = (
     "foolbox's HopSkipJump has its defaults, too. A row of ours holds if no figure of it is above the lowest of the "
     "others. `decision` is the default."
 )
-Answer = Callable[[Tensor], Tensor]  # (n, *shape) -> (n,) int64
-Attacker = Callable[[Answer, Tensor, int, LpThreat], None]  # asks for the labels of inputs near one, (1, *shape)
 
 
 class EnoughError(Exception):
@@ -58,12 +56,13 @@ class Judge:
     x: Tensor
     y: int
     threat: LpThreat
+    budget: int  # queries
     asked: int = 0
     first: float = float("inf")  # the number of the query that was the first success
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the labels of x, (n, *shape); EnoughError once it is over."""
-        wanted, x = len(x), x[: BUDGET - self.asked].detach().float()
+        wanted, x = len(x), x[: self.budget - self.asked].detach().float()
         labels: Tensor = self.model(x).argmax(1)
         fooled = (labels != self.y) & self.threat.admits(x, self.x.expand_as(x))
         if bool(fooled.any()):
@@ -75,28 +74,31 @@ class Judge:
         return labels
 
 
-def measure_theirs(subject: Subject, attack: Attacker, threat: LpThreat) -> list[float]:
+Attacker = Callable[[Judge, Tensor, int, LpThreat], None]  # asks for the labels of inputs near one, (1, *shape)
+
+
+def measure_theirs(subject: Subject, attack: Attacker, threat: LpThreat, at: Sequence[int] = AT) -> list[float]:
     """Return the robust accuracies in percent after so many queries, by an attack of one sample at a time."""
     first = []
     for k in range(len(subject.x)):
         x, y = subject.x[k : k + 1], int(subject.y[k])
-        judge = Judge(subject.model, x, y, threat)
+        judge = Judge(subject.model, x, y, threat, at[-1])
         np.random.seed(SEED + k)
         with seeded(SEED + k), torch.no_grad(), suppress(EnoughError, AssertionError):
             attack(judge, x, y, threat)  # HSJA asserts that it has found a start
         first.append(judge.first)
-    return _accuracies(torch.tensor(first), subject.n)
+    return _list_accuracies(torch.tensor(first), subject.n, at)
 
 
-def measure_ours(subject: Subject, word: str, threat: LpThreat) -> list[float]:
+def measure_ours(subject: Subject, word: str, threat: LpThreat, at: Sequence[int] = AT) -> list[float]:
     """Return the same of an attack of ours."""
-    outcome = assail(subject.model, make(f"{word}:steps={BUDGET - 2}"), subject.x, subject.y, threat, seed=SEED)
+    outcome = assail(subject.model, make(f"{word}:steps={at[-1] - 2}"), subject.x, subject.y, threat, seed=SEED)
     first = torch.where(outcome.adversarial, outcome.cost.forwards.double(), torch.inf)
-    return _accuracies(first, subject.n)
+    return _list_accuracies(first, subject.n, at)
 
 
-def _accuracies(first: Tensor, n: int) -> list[float]:
-    return [100 * float((first > queries).sum()) / n for queries in AT]
+def _list_accuracies(first: Tensor, n: int, at: Sequence[int]) -> list[float]:
+    return [100 * float((first > queries).sum()) / n for queries in at]
 
 
 def list_theirs(originals: Path, norm: str) -> list[tuple[str, Attacker]]:
@@ -106,7 +108,7 @@ def list_theirs(originals: Path, norm: str) -> list[tuple[str, Attacker]]:
     torch.Tensor.cuda = lambda tensor, *_: tensor  # type: ignore[method-assign]  # RayS.py is for a GPU
     hsja, rays = importlib.import_module("hsja").hsja, importlib.import_module("RayS").RayS
 
-    def run_hsja(answer: Answer, x: Tensor, y: int, threat: LpThreat) -> None:
+    def run_hsja(answer: Judge, x: Tensor, y: int, threat: LpThreat) -> None:
         def predict(images: NDArray[Any]) -> NDArray[Any]:
             labels: NDArray[Any] = answer(torch.from_numpy(images.reshape(-1, *x.shape[1:]))).numpy()
             scores: NDArray[Any] = np.eye(10)[labels]
@@ -115,15 +117,15 @@ def list_theirs(originals: Path, norm: str) -> list[tuple[str, Attacker]]:
         model = types.SimpleNamespace(predict=predict)
         hsja(model, x[0].numpy(), constraint=norm, num_iterations=64, verbose=False)
 
-    def run_rays(answer: Answer, x: Tensor, y: int, threat: LpThreat) -> None:
+    def run_rays(answer: Judge, x: Tensor, y: int, threat: LpThreat) -> None:
         model = types.SimpleNamespace(predict_label=answer)
-        rays(model, float(threat.eps))(x, torch.tensor([y]), query_limit=BUDGET)
+        rays(model, float(threat.eps))(x, torch.tensor([y]), query_limit=answer.budget)
 
     listed: list[tuple[str, Attacker]] = [("HSJA", run_hsja), ("foolbox", run_foolbox)]
     return [("RayS", run_rays), *listed] if norm == "linf" else listed
 
 
-def run_foolbox(answer: Answer, x: Tensor, y: int, threat: LpThreat) -> None:
+def run_foolbox(answer: Judge, x: Tensor, y: int, threat: LpThreat) -> None:
     """Attack one sample by foolbox's HopSkipJump."""
     import foolbox
 
@@ -136,12 +138,13 @@ def run_foolbox(answer: Answer, x: Tensor, y: int, threat: LpThreat) -> None:
         attack(foolbox.PyTorchModel(Asked().eval(), bounds=(0, 1)), x, torch.tensor([y]), epsilons=None)
 
 
-def compare(name: str, text: str, originals: Path, n: int) -> list[list[str]]:
+def compare(name: str, text: str, originals: Path, n: int, at: Sequence[int]) -> list[list[str]]:
     """Return the rows of one network under one threat model, ours first; the first of these must hold."""
     network = next(case for case in read_cases(ROOT / "benchmarks/networks.toml") if case.name == name)
     subject, threat = network.subject(n, SEED), LpThreat.parse(text)
-    ours = {f"`{word}`": measure_ours(subject, word, threat) for word in OURS[threat.norm]}
-    theirs = {peer: measure_theirs(subject, attack, threat) for peer, attack in list_theirs(originals, threat.norm)}
+    ours = {f"`{word}`": measure_ours(subject, word, threat, at) for word in OURS[threat.norm]}
+    peers = list_theirs(originals, threat.norm)
+    theirs = {peer: measure_theirs(subject, attack, threat, at) for peer, attack in peers}
     best = np.min([*theirs.values()], 0)
     holds = {word: "yes" if bool((values <= best).all()) else "no" for word, values in ours.items()}
     return [
@@ -155,14 +158,16 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("originals", type=Path, help="the folder with hsja.py and RayS.py")
     parser.add_argument("--samples", type=int, default=N)
+    parser.add_argument("--queries", type=int, choices=AT, default=AT[-1], help="of a sample, at most")
     options = parser.parse_args()
+    at = AT[: AT.index(options.queries) + 1]
     torch.set_num_threads(1)
     rows = []
     for name, text in CASES:
-        rows += compare(name, text, options.originals, options.samples)
+        rows += compare(name, text, options.originals, options.samples, at)
         sys.stdout.write("".join(f"{' '.join(row)}\n" for row in rows[-6:]))
         sys.stdout.flush()
-    lines = table.markdown(("network", "threat", "attack", *map(str, AT), "holds"), rows, words=3)
+    lines = table.markdown(("network", "threat", "attack", *map(str, at), "holds"), rows, words=3)
     OUT.write_text(table.page("Labels alone", LEGEND, lines, SEED, ("torch", "foolbox", "numpy")), "utf-8")
     return int(any(row[2] == f"`{OURS['l2'][0]}`" and row[-1] == "no" for row in rows))
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from robust.attacks import LpThreat, assail, make, minimize_norm
 from robust.attacks.threats.threat import read_threat
-from robust.attacks.zoo.decision import PRECISION, RAYS, Decision
+from robust.attacks.zoo.decision import RAYS, Decision
 from robust.attacks.zoo.hopskipjump import HopSkipJump
 from robust.attacks.zoo.rays import RayS
 from robust.settings.queries import COUNTED, count_queries, fit_queries
@@ -96,9 +96,7 @@ def test_decision_begins_as_rays_and_finds_more_than_either_of_the_two(threat):
     model, x = network().requires_grad_(False), inputs(40)
     y, ball = model(x).argmax(1), LpThreat.parse(threat)
     short = RAYS[ball.norm] // 2
-    ours, theirs = (
-        assail(model, attack, x, y, ball) for attack in (Decision(short), RayS(short, PRECISION[ball.norm]))
-    )
+    ours, theirs = (assail(model, attack, x, y, ball) for attack in (Decision(short), RayS(short)))
     assert torch.equal(ours.x_adv, theirs.x_adv)
     assert torch.equal(ours.cost.forwards, theirs.cost.forwards)
 
