@@ -56,7 +56,7 @@ def test_it_has_a_row_in_every_form_without_being_asked_for(pytester, folder):
     told = f"an answer is one draw; undecided, and so counted as wrong: {clean} without"
     assert told in result.stdout.str().replace("\n", " ")
     result.stdout.fnmatch_lines(["loaded noisy.py:noisy: its answers are random: *10 to 640 answers"])
-    result.stdout.fnmatch_lines(
+    result.stderr.fnmatch_lines(
         ["*samples, at most about 240 passes of each and about *, beside the tests; each step of*"]
     )
     assert stem.endswith("-draws-1")
