@@ -150,7 +150,7 @@ class AccuracyTest:
 
     def _note_fit(self, case: Case, attack: str, threat: str, is_suite: bool) -> tuple[str, ...]:
         """Return the note for the row if the attack is run otherwise. Who named the attack is also warned."""
-        note = self._measurements.describe_changes(case, attack, threat)
+        note = self._measurements.plan.describe_changes(case, attack, threat)
         if note and not is_suite:
             case.warn(note)
         return (note,) if note else ()

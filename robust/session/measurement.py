@@ -6,13 +6,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
-
 from robust.attacks.engine import AnyAttack, Attack, Plan
-from robust.attacks.factory import describe, make
-from robust.attacks.few_classes import describe_fit, fit_classes
-from robust.attacks.state import list_written, name_few
-from robust.attacks.suite import Suite
+from robust.attacks.factory import describe
+from robust.attacks.few_classes import fit_classes
 from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Samples
 from robust.evaluation.attack_run import PatchHome, RunOptions
@@ -27,23 +23,20 @@ from robust.evaluation.universal import describe_learning, digest_others
 from robust.flags import Flags
 from robust.gates import Measured, decide
 from robust.models.answering import draws_of
-from robust.models.blackbox import answers_labels, is_black_box
-from robust.models.traits import is_queried
 from robust.progress import Bar, tell_kept, watch_suite
 from robust.session.case import Case, fail
 from robust.session.per_module import PerModule
-from robust.session.queries import leave_queries, replace_attack, replace_default, replace_stages
+from robust.session.planned_attacks import AttackPlanner
 from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.session.selection import part_of
-from robust.verification.check import LARGE, NOT_MADE, OUTSIDE, RIGHT_ALONE, Faults, describe_faults
+from robust.session.unverified import check_unverified
 
 ShowBar = Callable[[str], AbstractContextManager[Bar]]  # takes the title
 Key = tuple[str, str, int]  # an attack or a suite, a threat model, a seed
 
 SCORING = 1 / 3  # of the time of an attack, for the worst scores: it is run to its end on all samples
 VERIFYING = 4  # passes of a sample after an attack: its clean and its adversarial input, also rounded
-MAX_UNVERIFIED = 0.005  # of the samples: more than float32 rounding in another batch explains
 
 
 @dataclass(slots=True)
@@ -67,6 +60,7 @@ class Measurements:
         self._answers = resources.answers
         self._ranks = resources.ranks
         self._budget = resources.budget
+        self.plan = AttackPlanner(resources)
         self._measured: PerModule[dict[Key, Measurement]] = PerModule()
 
     def get(self, case: Case, name: str, threat: str) -> Result:
@@ -102,7 +96,7 @@ class Measurements:
         scoring = SCORING * seconds if searched else 0.0
         seconds = seconds if math.isinf(seconds) else seconds - scoring
         if name in self._settings.attacks:
-            (run,) = self.list_attacks(case, name, threat)
+            (run,) = self.plan.list_attacks(case, name, threat)
             attack = partial(self._attack, case, run, deadline=Deadline(seconds))
             result = self._try(case, name, threat, attack, scoring=scoring)
             return replace(result, found=replace(result.found, attack=name))
@@ -138,7 +132,7 @@ class Measurements:
         faulty = self._answers.get_clean(case.module, case.samples).faulty or result.found.faulty
         if faulty:
             fail(f"the model answered {faulty} of {n} samples with NaN or infinity ({measured})")
-        self.check_unverified(case, result.found.fault, measured)
+        check_unverified(case, result.found.fault, measured)
 
     def round(self, case: Case, found: AttackResult, threat: Threat) -> AttackResult:
         """Add what is still adversarial when the inputs are rounded to the data's levels."""
@@ -187,7 +181,7 @@ class Measurements:
         """
         if not has_score(case.samples.criterion):
             return found
-        whole = self._list_whole(case, attack, allowed)
+        whole = self.plan.list_whole(case, attack, allowed)
         options = replace(self._options(case), deadline=Deadline(seconds))
         correct = self._answers.get_clean(case.module, case.samples).correct
         with self.show_bar(f"{case.variant.spec.name}, {found.attack}, worst scores") as bar:
@@ -211,45 +205,6 @@ class Measurements:
         if added.score_partial:
             case.warn(f"{found.attack} under {allowed}: not each corruption was asked for, since the time was up")
         return added
-
-    def _list_whole(self, case: Case, attack: str | AnyAttack, allowed: Threat) -> list[tuple[AnyAttack, Threat]]:
-        """List (attack, part of the threat model) of an attack, or of the stages of a suite that attack all samples."""
-        if not isinstance(attack, str):
-            return [(attack, allowed)]
-        parts: list[tuple[str, Threat | None]] = [(attack, allowed)]
-        if any(suite.name == attack for suite in self._settings.suites):
-            stages = [stage for stage in self._suite(case, attack).stages if stage.hardest == 1 and not stage.follow]
-            parts = [(stage.attack, narrow_threat(allowed, stage)) for stage in stages]
-        fit = partial(fit_classes, classes=self._data.classes, criterion=case.samples.criterion)
-        return [(make(fit(each), self._models.load_surrogate), part) for each, part in parts if part is not None]
-
-    def list_attacks(self, case: Case, name: str, threat: str) -> list[str]:
-        """Return the attack that is run under that name; of a suite those stages that are for the threat model."""
-        if any(suite.name == name for suite in self._settings.suites):
-            suite, allowed = self._suite(case, name), self._data.read_threat(threat)
-            return [stage.attack for stage in suite.stages if narrow_threat(allowed, stage)]
-        settings = self._settings
-        if is_queried(case.module):
-            return [replace_attack(name, settings.attacks, threat)]
-        if answers_labels(case.module) and not settings.named:
-            return [replace_default(name, threat, settings.queries)]
-        return [name]
-
-    def describe_changes(self, case: Case, name: str, threat: str) -> str:
-        """Return a note on what is run otherwise than an attack or a suite says; or ""."""
-        run = self.list_attacks(case, name, threat)
-        changed = is_queried(case.module) and run != [name]
-        if answers_labels(case.module) and run != [name]:
-            return f"{name} under {threat}: the model answers with labels alone, so it is run as {run[0]}"
-        if changed or self._lacks_stages(case, name):
-            return f"{name} under {threat}: no gradient reaches the inputs, so it is run as {' and '.join(run)}"
-        fit = describe_fit(run, self._data.classes, self._data.criterion)
-        return f"{name} under {threat}: {fit}" if fit else ""
-
-    def _lacks_stages(self, case: Case, name: str) -> bool:
-        """Whether stages of a suite are left out, since they follow a gradient and the model is a black box."""
-        whole = next((suite for suite in self._settings.suites if suite.name == name), None)
-        return whole is not None and is_black_box(case.module) and self._suite(case, name) != whole
 
     def _attack(
         self, case: Case, attack: str | AnyAttack, threat: Threat, correct: Flags, deadline: Deadline | None = None
@@ -276,7 +231,7 @@ class Measurements:
         self, case: Case, name: str, threat: Threat, limits: Limits, cache: SuiteCache | None, correct: Flags
     ) -> AttackResult:
         with self.show_bar(f"{case.variant.spec.name}, {name}") as bar, tell_kept(bar, cache.count if cache else int):
-            suite = self._suite(case, name)
+            suite = self.plan.find_suite(case, name)
             self._tell_cost(case, bar, [(stage.attack, narrow_threat(threat, stage)) for stage in suite.stages])
             return SuiteRun(
                 module=case.module,
@@ -302,14 +257,9 @@ class Measurements:
             if learning := describe_learning(attack, case.module, threat, self._options(case)):
                 bar.say(learning)
 
-    def _suite(self, case: Case, name: str) -> Suite:
-        suite = next(suite for suite in self._settings.suites if suite.name == name)
-        suite = replace_stages(suite) if is_queried(case.module) else suite
-        return leave_queries(suite) if is_black_box(case.module) else suite
-
     def _suite_cache(self, case: Case, name: str, threat: str) -> SuiteCache:
         """Return the cache of this suite's rounds on this case; a patch depends on the samples that it is learnt on."""
-        suite, allowed = self._suite(case, name), self._data.read_threat(threat)
+        suite, allowed = self.plan.find_suite(case, name), self._data.read_threat(threat)
         stages = [stage.attack for stage in suite.stages if narrow_threat(allowed, stage)]
         try:
             inputs = SuiteInputs(
@@ -338,21 +288,3 @@ class Measurements:
             return Limits(seconds)
         fail_on = settings.gates.fail_on
         return Limits(seconds, lambda robust: decide(Measured.of(robust, n), floor, fail_on).ruling == "fails")
-
-    def check_unverified(self, case: Case, fault: Faults, measured: str) -> None:
-        """Count a sample whose input could not be verified as robust; fail the test if those are more than a few."""
-        unverified, n = int((fault > 0).sum()), len(fault)
-        by_batch = int((fault >= RIGHT_ALONE).sum())  # expected of a model that is quantised by the batch
-        refuted = f"were not adversarial when their inputs were shown again ({describe_faults(fault)})"
-        if unverified - by_batch > MAX_UNVERIFIED * n:
-            outside = np.isin(fault, (LARGE, OUTSIDE, NOT_MADE)).any()
-            cause = (
-                "the attack leaves its threat model"
-                if outside
-                else "the model's answers are random, or depend on the batch, and no figure can be trusted"
-            )
-            if (written := list_written(case.module)) and not outside:
-                cause += f"; its forward writes {name_few(written)}"
-            fail(f"{measured}: {unverified} of {n} samples {refuted}: {cause}")
-        if unverified:
-            case.warn(f"{measured}: {unverified} samples {refuted}; they count as robust")

@@ -166,7 +166,7 @@ class TrustTest:
     def _list_attacks(self, case: Case, row: str, threat: str) -> tuple[str, ...]:
         """List the attacks of a row; of a suite those stages that are for the threat model, as they are run."""
         names = (row,) if row else self._settings.attacks
-        attacks = [attack for name in names for attack in self._measurements.list_attacks(case, name, threat)]
+        attacks = [attack for name in names for attack in self._measurements.plan.list_attacks(case, name, threat)]
         return tuple(fit_classes(attack, self._data.classes, self._data.criterion) for attack in attacks)
 
 
