@@ -9,7 +9,7 @@ threat model, the criterion and the model's own answer, so an attack cannot clai
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,6 @@ from robust.attacks.state import kept
 from robust.attacks.success import Verdict, judge, margin_of
 from robust.attacks.task import HOPE, Cost, Model, Task
 from robust.attacks.threats.features import FeaturesThreat
-from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.product import Product
 from robust.attacks.threats.threat import Part, Threat
 
@@ -160,7 +159,7 @@ def _assail_rounds(attack: AnyAttack, parts: Sequence[Part], task: Task, outcome
     """Run the rounds of the attack under each part of the threat model, until no sample is left, or it is stopped."""
     for part in parts:
         for round_attack, enter_round in rounds_of(attack):
-            robust = replace(task, threat=cast(LpThreat, part)).only(~outcome.adversarial)
+            robust = task.under(part).only(~outcome.adversarial)
             if not len(robust.x):
                 return
             entered = enter_round(lift(robust))

@@ -20,7 +20,7 @@ from robust.attacks.combine.targets import Targets
 from robust.attacks.combine.transfer import Transfer
 from robust.attacks.combine.until import Until
 from robust.attacks.engine import AnyAttack, assail
-from robust.attacks.families import CLASSES, find_unfit
+from robust.attacks.families import BOUND, CLASSES, ON_MAPS, find_unfit, list_inner, read_claim
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import Spec, Value, configure, describe_alone
 from robust.attacks.task import Model, NoGradientError
@@ -142,3 +142,29 @@ def find_refusal(text: str, x: Tensor, ball: Part, classes: int, labels: str = C
     except Exception:  # reported when it runs
         return ""
     return ""
+
+
+def find_bound(text: str, threat: Threat) -> str:
+    """Return that what the attack of a spec finds of maps is a bound even where the truth is simple; "" if it is not.
+
+    The truth is simple where each pixel falls by itself, and the attack is exact there with the options of its claim.
+    """
+    attack = make(text, lambda _: torch.zeros_like)
+    for part in threat.parts:
+        for inner in list_inner(attack):
+            claim = BOUND if isinstance(attack, Transfer) else read_claim(inner, part)
+            if claim == BOUND:
+                return f"{text}: of maps of classes under {part} a bound only; {ON_MAPS} finds more"
+            if not _meets(inner, claim):
+                simple = "where each pixel falls by itself"
+                return f"{text}: of maps of classes under {part} a bound only; with {claim} it is exact {simple}"
+    return ""
+
+
+def _meets(attack: Any, claim: str) -> bool:
+    """Whether an attack has the options of a claim; more steps will do."""
+    for option, value in Spec.parse(f"attack:{claim}").options if claim else ():
+        own = getattr(attack, option)
+        if own != value and not (option == "steps" and own > value):
+            return False
+    return True

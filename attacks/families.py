@@ -1,7 +1,8 @@
 """The families of threat models that an attack is for, and under which it is for maps. No torch in this file.
 
-An attack says so with the class variables `families`, without which it is for the norms alone, and `maps`, without
-which it is for maps wherever it is for classes.
+An attack says so with the class variables `families`, without which it is for the norms alone, and `maps`: by family
+the options with which it finds every map that can fall of a segmenter whose pixels fall each by itself, and the least
+share of right pixels; `BOUND` where it promises nothing. Without `maps` it is let at maps wherever it is for classes.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from robust.attacks.grammar.universal import UNIVERSAL
 from robust.attacks.words import GRADIENT_FREE
 
 CLASSES, MAPS = "class", "map"  # kinds of labels
+BOUND = "a bound only"  # in the place of options: it promises nothing, also where the truth is simple
 ON_MAPS = "pgd:loss=margin or pgd:loss=mask-ce"
 INSTEAD = {
     FEATURES: "capgd, frank-wolfe, evolve, pgd or noise",
@@ -38,6 +40,7 @@ ASKING = {  # in place of an attack that needs no gradient: what needs none, eit
     "l2": "square, decision or noise",
     "l1": "noise",
 }
+SHARED = ("l2", "l1")  # norms in which pixels share the ball: what one takes, the others lack
 TURNED = (SPATIAL,)  # families that move pixels: of maps, labels would have to move, too
 
 
@@ -66,6 +69,24 @@ def find_unfit(attack: Any, family: str, labels: str = CLASSES) -> str:
         if labels == MAPS and family not in getattr(inner, "maps", fitting):
             return f"{name} is not for maps of classes under {family}, where many pixels must fall; use {ON_MAPS}"
     return ""
+
+
+def norms_of(threat: Any) -> list[str]:
+    """Return the family of a part of a threat model; of a product those of its balls, each once."""
+    return sorted({ball.norm for ball in getattr(threat, "balls", {}).values()}) or [threat.norm]
+
+
+def shares_ball(threat: Any) -> bool:
+    """Whether a part of a threat model has a ball in which all pixels share eps."""
+    return any(norm in SHARED for norm in norms_of(threat))
+
+
+def read_claim(attack: Any, threat: Any) -> str:
+    """Return the options with which an attack is exact on maps under a part of a threat model, or `BOUND`."""
+    maps, norms = getattr(attack, "maps", {}), norms_of(threat)
+    if norms == ["linf"]:  # also in a product, where all pixels of all parts move by themselves
+        return str(maps.get("linf", BOUND))
+    return BOUND if threat.norm == PRODUCT and "l1" in norms else str(maps.get(threat.norm, BOUND))
 
 
 def list_inner(attack: Any) -> Iterator[Any]:

@@ -11,6 +11,7 @@ from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.drawn import Drawn, Tested, decide_answers
 from robust.attacks.draws import LOOKED_AT
+from robust.attacks.families import shares_ball
 from robust.attacks.fast_copy import FastCopy
 from robust.attacks.losses import Loss
 from robust.attacks.rng import Rng
@@ -71,7 +72,7 @@ class Task:
         """Make the task of a whole batch: x (N, *features), y (N,) int64, or whatever labels the criterion takes."""
         place = torch.arange(len(x), device=x.device)
         cost = Cost(torch.zeros_like(place), torch.zeros_like(place))
-        task = cls(model, x, y, cast(LpThreat, threat), rng, cost, place, criterion=criterion)
+        task = cls(model, x, y, cast(LpThreat, threat), rng, cost, place, criterion=criterion).under(threat)
         if isinstance(model, Drawn):
             share, theta = torch.full((len(x),), HOPE), torch.full((len(x), WIDTH), torch.nan)
             hopes = Hopes(share.to(x.device), x.clone(), theta.to(x.device))
@@ -199,6 +200,12 @@ class Task:
     def threat_of(self, keep: Tensor) -> LpThreat:
         """Return the threat model of the samples in the mask `keep`, (n,) bool, or at these positions."""
         return self.threat.only(keep) if isinstance(self.threat, Balls) else self.threat
+
+    def under(self, threat: Part) -> "Task":
+        """Return the task under another threat model; a criterion that asks is told whether pixels share its ball."""
+        sharing = getattr(self.criterion, "sharing", None)
+        criterion = self.criterion if sharing is None else sharing(shares_ball(threat))
+        return replace(self, threat=cast(LpThreat, threat), criterion=criterion)
 
     def during(self, done: float) -> "Task":
         """Return the task for an attack that has made this share of its steps, if the criterion asks for it."""

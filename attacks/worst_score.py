@@ -9,7 +9,7 @@ from torch import Tensor
 from robust.attacks.arguments import check_arguments, check_threat
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge_clean, restrict, rounds_of, start
-from robust.attacks.families import check_family, list_inner
+from robust.attacks.families import check_family, list_inner, shares_ball
 from robust.attacks.layout import are_several
 from robust.attacks.lift import lift, lower, no_theta
 from robust.attacks.rng import Rng, rng_of
@@ -70,9 +70,11 @@ def seeks_beyond(attack: AnyAttack, part: Part, criterion: Criterion) -> bool:
     """Whether an attack is run again for more wrong pixels than it has found.
 
     In l2 and l1 all pixels share eps: the margin's way to one more may undo another, so that must be sought as a whole.
+    What stops at the boundary of the least perturbation goes to the next one.
     """
     inner = next(iter(list_inner(attack)))
-    return hasattr(criterion, "beyond") and part.norm in ("l2", "l1") and getattr(inner, "loss", "") == "margin"
+    pursues = getattr(inner, "stops", False) or (shares_ball(part) and getattr(inner, "loss", "") == "margin")
+    return hasattr(criterion, "beyond") and pursues
 
 
 def _worsen_further(attack: Attack[Any], task: Task, worst: WorstScores) -> None:

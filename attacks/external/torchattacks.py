@@ -39,7 +39,7 @@ class TorchAttack:
     name: str  # the class in torchattacks: "PGD"
     options: tuple[tuple[str, Value], ...] = ()
     steps: ClassVar[int] = 1
-    maps: ClassVar[tuple[str, ...]] = ()
+    maps: ClassVar[dict[str, str]] = {}
 
     def __post_init__(self) -> None:
         accepted = {*inspect.signature(self._cls()).parameters} - {"model"}

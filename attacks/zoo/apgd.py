@@ -22,6 +22,7 @@ INERTIA = 0.75  # share of the new step in an update; the rest continues the las
 FIRST_WINDOW, MIN_WINDOW, WINDOW_DECREASE = 0.22, 0.06, 0.03  # shares of the steps
 RADII = ((3, 0.3), (2, 0.3), (1, 0.4))  # for l1: (radius over eps, share of the steps with it)
 L1_WINDOW = 0.04  # share of the steps between two checks
+FROM_X = "loss=margin:start=0"  # a random start would choose among pixels that share the ball
 L1_DECREASE, L1_MAX_DECREASE = 1.5, 10.0  # divisors of the step size: at a check, and in all
 
 
@@ -52,19 +53,22 @@ class APGD:
 
     steps: int = 100
     loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
+    start: float = 1.0  # size of the random start, as a share of the ball; 0 starts at x
     rho: float = 0.75  # share of rising steps in a window below which the step size is halved
     families: ClassVar[tuple[str, ...]] = STEPPED
-    maps: ClassVar[tuple[str, ...]] = ("linf", "l2", PRODUCT)
+    maps: ClassVar[dict[str, str]] = {"linf": "", "l2": FROM_X, PRODUCT: FROM_X}
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)
         if not 0 < self.rho < 1:
             raise ValueError(f"rho must be between 0 and 1, got {self.rho:g}")
+        if not 0 <= self.start <= 1:
+            raise ValueError(f"start, a share of the ball, must be from 0 to 1, got {self.start:g}")
         check_loss(self.loss)
 
     def init(self, task: Task) -> APGDState:
         task = self._at_radius(task, 0)
-        x = task.start()
+        x = task.start(self.start)
         return self._start(task, x if task.origin is None else task.threat.project(x, task.x))
 
     def step(self, task: Task, state: APGDState, k: int) -> APGDState:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from robust.attacks.families import BOUND
 from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
@@ -21,7 +22,7 @@ class BIM:
     stride: float = 0.25  # length of a step, as a share of eps
     loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     families: ClassVar[tuple[str, ...]] = STEPPED
-    maps: ClassVar[tuple[str, ...]] = ("linf", "l2", PRODUCT)
+    maps: ClassVar[dict[str, str]] = {"linf": "", "l2": "loss=margin", PRODUCT: BOUND}
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

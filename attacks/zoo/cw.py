@@ -46,7 +46,7 @@ class CW:
     lr: float = 0.05
     factor: float = 0.1  # weight of the margin in the first search
     confidence: float = 0.0  # the margin to reach, in logits
-    maps: ClassVar[tuple[str, ...]] = ()
+    maps: ClassVar[dict[str, str]] = {}
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

@@ -32,7 +32,7 @@ class DDN:
     steps: int = 100
     gamma: float = 0.05  # the share by which the radius changes in a step
     loss: str | Loss = "ce"  # ce, margin, dlr or sice
-    maps: ClassVar[tuple[str, ...]] = ()
+    maps: ClassVar[dict[str, str]] = {}
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

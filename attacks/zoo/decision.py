@@ -23,7 +23,7 @@ class Decision:
     """
 
     steps: int = 5000  # queries of the model, at most
-    maps: ClassVar[tuple[str, ...]] = ()
+    maps: ClassVar[dict[str, str]] = {}
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

@@ -20,7 +20,7 @@ class DeepFoolState(NamedTuple):
     x: Tensor
     logits: Tensor
     total: Tensor  # (n, *features)
-    done: Tensor  # (n,) bool: beyond the boundary
+    done: Tensor  # (n,) bool: beyond the boundary, or out of the ball
 
 
 @ATTACKS.register("deepfool")
@@ -31,7 +31,8 @@ class DeepFool:
     steps: int = 50
     overshoot: float = 0.02  # how much longer the perturbation is made, as a share
     candidates: int = 9  # how many other classes, by their logits, are considered; each costs a gradient
-    maps: ClassVar[tuple[str, ...]] = ("linf",)
+    maps: ClassVar[dict[str, str]] = {"linf": ""}
+    stops: ClassVar[bool] = True  # at the boundary: a worse score is sought again
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)
@@ -48,6 +49,8 @@ class DeepFool:
         steep = task.threat.dual(slope)
         length = torch.where(steep > 0, (gap.clamp_min(0) + OVER_BOUNDARY) / steep, torch.zeros_like(gap))
         total = state.total + task.threat.step(state.x, slope, length) - state.x
-        x = (task.x + (1 + self.overshoot) * total).clamp(task.threat.lo, task.threat.hi)
+        # The overshoot may lead out of the ball, where nothing is admitted; a total that does comes back no more.
+        x = task.threat.project(task.x + (1 + self.overshoot) * total, task.x)
         answer = task.logits(x)
-        return DeepFoolState(x, answer, total, ~task.criterion.accepts(answer, task.y))
+        beyond = task.threat.size(task.x + total, task.x) > float(task.threat.eps)
+        return DeepFoolState(x, answer, total, ~task.criterion.accepts(answer, task.y) | beyond)

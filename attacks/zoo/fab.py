@@ -36,7 +36,7 @@ class FAB:
     steps: int = 100
     start: float = 0.0  # size of the random start, as a share of the ball; restarts need one
     candidates: int = 9  # how many other classes, by their logits, are considered; each costs a gradient
-    maps: ClassVar[tuple[str, ...]] = ()
+    maps: ClassVar[dict[str, str]] = {}
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

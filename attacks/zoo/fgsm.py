@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from robust.attacks.engine import Ascent
+from robust.attacks.families import BOUND
 from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_loss
@@ -19,13 +20,15 @@ class FGSM:
     loss: str = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     steps: ClassVar[int] = 1
     families: ClassVar[tuple[str, ...]] = STEPPED
-    maps: ClassVar[tuple[str, ...]] = ("linf", "l2", PRODUCT)
+    maps: ClassVar[dict[str, str]] = {"linf": "", "l2": "loss=margin", PRODUCT: BOUND}
 
     def __post_init__(self) -> None:
         check_loss(self.loss)
 
     def init(self, task: Task) -> Ascent:
-        logits, _, grad = task.ascent(task.x, self.loss)
+        # The only step is also the last, in which the margin spends nothing on pixels that do not decide.
+        at_end = task.during(1.0) if self.loss == "margin" else task
+        logits, _, grad = at_end.ascent(task.x, self.loss)
         return Ascent(task.x, logits, grad)
 
     def step(self, task: Task, state: Ascent, k: int) -> Ascent:

@@ -10,6 +10,7 @@ from torch import Tensor
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
+from robust.attacks.threats.balls import Balls
 
 FIRST_STEP, LAST_STEP = 1.0, 0.01  # the step size, as a share of the width of the bounds
 LAST_GAMMA = 0.001
@@ -33,7 +34,8 @@ class FMN:
 
     steps: int = 100
     gamma: float = 0.05  # the share by which the radius changes in the first step
-    maps: ClassVar[tuple[str, ...]] = ("linf",)
+    maps: ClassVar[dict[str, str]] = {"linf": ""}
+    stops: ClassVar[bool] = True  # at the boundary: a worse score is sought again
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)
@@ -52,7 +54,7 @@ class FMN:
         length = (task.threat.hi - task.threat.lo) * (LAST_STEP + (FIRST_STEP - LAST_STEP) * decay)
         flat = state.grad.flatten(1)
         unit = flat / flat.norm(dim=1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
-        x = task.threat.shrink(state.x + length * unit.view_as(state.x), task.x, radius)
+        x = task.threat.shrink(state.x + length * unit.view_as(state.x), task.x, _within(task, radius))
         if k + 1 == self.steps:
             return state._replace(x=x, logits=None)
         logits, loss, grad = task.ascent(x, "margin")
@@ -70,3 +72,11 @@ class FMN:
         grown = torch.where(best.isfinite(), state.radius, estimate) * (1 + gamma)
         shrunk = torch.minimum(state.radius, best) * (1 - gamma)
         return torch.where(wrong, shrunk, grown), best
+
+
+def _within(task: Task, radius: Tensor) -> Tensor:
+    """Return the radius, (n,), or that of the ball: what lies beyond is not admitted.
+
+    Balls of known distances do not limit it, for the way to a smaller one may lead around.
+    """
+    return radius if isinstance(task.threat, Balls) else radius.clamp_max(task.threat.reach(task.x))

@@ -54,7 +54,7 @@ class HopSkipJump:
     steps: int = 5000  # queries of the model, at most
     estimates: int = 100  # points of the first round; of round number t the root of t times as many
     gamma: float = 1.0  # the precision of a search for the boundary, and the distance of the points from it
-    maps: ClassVar[tuple[str, ...]] = ()
+    maps: ClassVar[dict[str, str]] = {}
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

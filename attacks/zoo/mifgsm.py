@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from robust.attacks.families import BOUND
 from robust.attacks.geometry import per_sample
 from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.losses import Loss
@@ -45,7 +46,7 @@ class MIFGSM:
     kernel: int = 0  # TI: odd width of the Gaussian that smooths a gradient; 0 is none, 15 in the paper
     loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     families: ClassVar[tuple[str, ...]] = STEPPED
-    maps: ClassVar[tuple[str, ...]] = ("linf", "l2", PRODUCT)
+    maps: ClassVar[dict[str, str]] = {"linf": "", "l2": "loss=margin", PRODUCT: BOUND}
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

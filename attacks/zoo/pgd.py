@@ -8,6 +8,9 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from robust.attacks.families import BOUND
+from robust.attacks.grammar.pixels import PIXELS
+from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.rng import Rng
@@ -18,6 +21,7 @@ from robust.attacks.threats.pixels import PixelThreat
 from robust.attacks.threats.product import Product
 from robust.attacks.words import STEPPED
 
+FROM_X = "loss=margin:start=0"  # a random start would choose among pixels that share the ball
 FIRST_CYCLE = 8  # steps; hardly any sample cycles earlier, so short attacks, as in training, need not check
 
 # The integer types of as many bits.
@@ -62,6 +66,12 @@ class PGD:
     loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     last: float | None = None  # length of the last step, as a share of eps; None: `stride`
     families: ClassVar[tuple[str, ...]] = STEPPED
+    maps: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(STEPPED, BOUND),
+        **{"linf": "", PIXELS: "", "l2": FROM_X},
+        "l1": f"{FROM_X}:stride=1:last=0.001:steps=1000",
+        PRODUCT: f"{FROM_X}:stride=1:last=0.01",
+    }
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

@@ -54,7 +54,7 @@ class RayS:
 
     steps: int = 1000  # queries of the model, at most
     precision: float = 0.1  # at which a search for a radius ends, as a share of the radius times that of the block
-    maps: ClassVar[tuple[str, ...]] = ()
+    maps: ClassVar[dict[str, str]] = {}
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

@@ -21,7 +21,7 @@ class RFGSM:
     loss: str | Loss = "ce"  # ce, margin, dlr or sice
     steps: ClassVar[int] = 1
     families: ClassVar[tuple[str, ...]] = (*NORMS, FEATURES)
-    maps: ClassVar[tuple[str, ...]] = ()
+    maps: ClassVar[dict[str, str]] = {}
 
     def __post_init__(self) -> None:
         if not 0 < self.start < 1:

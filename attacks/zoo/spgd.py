@@ -45,6 +45,7 @@ class SPGD:
     unprojected: bool = True
     loss: str | Loss = "ce"  # ce, margin, dlr or sice
     families: ClassVar[tuple[str, ...]] = (PIXELS,)
+    maps: ClassVar[dict[str, str]] = {PIXELS: ""}
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

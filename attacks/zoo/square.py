@@ -4,11 +4,12 @@ import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
+from robust.attacks.families import BOUND
 from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.rng import Rng, widened
@@ -67,6 +68,7 @@ class Square:
     steps: int = 5000  # queries of the model, at most
     area: float = 0.8  # of the first squares, as a share of the image
     loss: str | Loss = "margin"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
+    maps: ClassVar[dict[str, str]] = {"linf": "", "l2": BOUND}
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

@@ -13,7 +13,11 @@ from typing import Any
 
 from robust.attacks.criteria.registry import CRITERIA
 from robust.attacks.draws import RULES
+from robust.attacks.families import BOUND
 from robust.attacks.grammar.norms import NORMS
+from robust.attacks.grammar.patch import PATCH
+from robust.attacks.grammar.pixels import PIXELS
+from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.registry import ATTACKS, Registry, suggest
 from robust.attacks.suite import read_suite, suite_names
 from robust.attacks.words import WORDS
@@ -37,6 +41,7 @@ FORMED = {
     rule.partition(":")[0]: f"draws {rule}: an answer of a random model is {words}; --robust-draws={rule}"
     for rule, words in RULES.items()
 }
+CLAIMED = (*NORMS, PIXELS, PATCH, PRODUCT)  # the families under which maps of classes are attacked by a search
 TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 WIDTH = 24  # of an option with its default
 
@@ -127,12 +132,26 @@ def _describe_thing(registry: Registry[Any], name: str) -> Iterator[str]:
     if not hasattr(thing, "from_spec"):  # an attack of another library has options of its own
         yield from _list_options(thing)
     if registry is ATTACKS:
+        yield from _list_claims(thing)
         yield "with every attack:"
         for option, wrapper in AROUND.items():
             yield from _list_wrapper(option, wrapper)
     if registry in (RECIPES, WRAPPERS):
         yield "with every recipe:"
         yield from _list_options(Plan, getattr(thing, "plan", {}))
+
+
+def _list_claims(attack: Any) -> Iterator[str]:
+    """Yield what an attack finds of maps of classes; nothing if it is for other inputs alone."""
+    claims = getattr(attack, "maps", dict.fromkeys(getattr(attack, "families", NORMS), BOUND))
+    shown = [family for family in CLAIMED if family in claims]
+    if shown:
+        yield "of maps of classes, where each pixel falls by itself:"
+        for family in shown:
+            exact = f"exact, with {claims[family]}" if claims[family] else "exact"
+            yield _option(family, claims[family] if claims[family] == BOUND else exact)
+    elif not claims:
+        yield "not for maps of classes"
 
 
 def _list_data_options(name: str) -> Iterator[str]:

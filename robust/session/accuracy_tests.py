@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from robust.attacks.criteria.registry import label_kind
 from robust.attacks.draws import draws_slug
+from robust.attacks.factory import find_bound
+from robust.attacks.families import MAPS
 from robust.attacks.words import threat_slug
 from robust.evaluation.corruptions import describe_parameters, name_resize
 from robust.evaluation.suite_run import is_unattacked
@@ -91,6 +94,7 @@ class AccuracyTest:
                 *self._note_fit(case, attack, result.threat, is_suite),
                 *[STOPPED] * bool(result.found.score_partial),
                 *filter(None, [result.found.note, self._note_corruptions(case, result.threat)]),
+                *self._note_bound(attack, result.threat, is_suite),
             ),
             before=name_resize(case.samples, result.threat),
         )
@@ -153,6 +157,13 @@ class AccuracyTest:
         note = self._measurements.plan.describe_changes(case, attack, threat)
         if note and not is_suite:
             case.warn(note)
+        return (note,) if note else ()
+
+    def _note_bound(self, attack: str, threat: str, is_suite: bool) -> tuple[str, ...]:
+        """Return the note for the row if the attack, which is no suite, promises nothing of these maps."""
+        if is_suite or label_kind(self._data.criterion) != MAPS:
+            return ()
+        note = find_bound(attack, self._data.read_threat(threat))
         return (note,) if note else ()
 
     def _note_corruptions(self, case: Case, threat: str) -> str:

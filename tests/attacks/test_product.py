@@ -7,20 +7,15 @@ import torch
 
 from robust.attacks import FMN, PGD, Layout, LpThreat, Product, Union, assail, make, minimize_norm
 from robust.attacks.criteria.registry import read_criterion
+from robust.attacks.registry import ATTACKS as REGISTRY
 from robust.attacks.rng import Rng
 from robust.attacks.threats.threat import read_threat
 from robust.attacks.worst_score import worsen_scores
 
 N = 30
 PAIRS = [("linf:0.02", "l2:0.1"), ("l2:0.1", "l1:0.3"), ("l1:0.3", "linf:0.02"), ("linf:0.02", "linf:0.02")]
-ATTACKS = [
-    "fgsm",
-    "pgd:steps=20:stride=1:last=0.01:loss=margin",
-    "pgd",
-    "bim:steps=20",
-    "apgd:steps=50",
-    "mifgsm",
-]
+EXACT = ["apgd", "bim", "fgsm", "mifgsm", "pgd"]
+ATTACKS = [*EXACT, "pgd:steps=20:stride=1:last=0.01:loss=margin", "apgd:steps=50", "apgd:loss=margin:start=0"]
 
 
 def several(seed=0, *, middle=True):
@@ -67,6 +62,28 @@ def test_on_a_linear_model_every_attack_reaches_the_exact_margin(image, meta, at
     assert torch.allclose(outcome.margin[robust], margin[robust], atol=1e-6)
     assert torch.equal(outcome.x_adv["ids"], x["ids"])
     assert outcome.x_adv["ids"].dtype == torch.int64
+
+
+def test_each_attack_that_takes_products_is_exact_or_a_search():
+    families = {name: getattr(REGISTRY.get(name), "families", ()) for name in REGISTRY.names()}
+
+    assert [name for name in REGISTRY.names() if "product" in families[name]] == sorted(
+        [*EXACT, "noise", "search", "worstof"]
+    )
+
+
+@pytest.mark.parametrize("attack", ["noise", "search:steps=200", "worstof"])
+def test_what_a_search_finds_is_a_bound(attack):
+    x, w, model = several()
+    threat = Product.parse("image=linf:0.02;meta=l2:0.1", x, meta=(-2, 2))
+    y = model(**x).argmax(1)
+    exact = sum(gain(ball.norm, float(ball.eps), w[name]) for name, ball in threat.balls.items())
+
+    outcome = assail(model, make(attack), x, y, threat)
+
+    margin = exact - model(**x)[:, 1].abs()
+    assert (outcome.margin <= margin + 1e-6).all()
+    assert not outcome.adversarial[margin < 0].any()
 
 
 def test_search_finds_without_a_gradient_most_of_what_there_is():

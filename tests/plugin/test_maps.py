@@ -99,6 +99,16 @@ def read_row(folder):
     return path, Record.from_json(path.read_text())
 
 
+def test_what_claims_nothing_of_maps_is_noted_as_a_bound(run, folder):
+    run("--robust-model=task.py:Logit", *MAPS, UNCHECKED, "--robust-attack=noise:steps=2,fgsm", "--robust-fresh=0")
+
+    _, row = read_row(folder)
+    told = [note for note in row.provenance["notes"] if "bound" in note]
+    assert told == [
+        f"noise:steps=2: of maps of classes under linf:{EPS} a bound only; pgd:loss=margin or pgd:loss=mask-ce finds more"
+    ]
+
+
 def test_a_segmenter_from_the_option_to_the_page(run, folder):
     """Every pixel falls or stays by itself, so that accuracy, share and mIoU under attack are known exactly."""
     result = run("--robust-model=task.py:Two", *MAPS, "--robust-suite=quick-1", "--robust-fresh=3",
