@@ -134,11 +134,11 @@ def test_what_is_a_bound_is_one(attack, norm):
     [
         ("noise", "linf:0.1", "noise: of maps of classes under linf:0.1 a bound only; pgd:loss=margin or "),
         ("square", "l2:1", "square: of maps of classes under l2:1 a bound only; pgd:loss=margin or "),
-        ("pgd:surrogate=net.py:f", "linf:0.1", "pgd:surrogate=net.py:f: of maps of classes under linf:0.1 a bound only"),
+        ("pgd:surrogate=net.py:f", "linf:0.1", "pgd:surrogate=net.py:f: of maps of classes under linf:0.1 a bound"),
         ("pgd", "l2:1", "pgd: of maps of classes under l2:1 a bound only; with loss=margin:start=0 it is exact where "),
         ("pgd:loss=margin:start=0", "l2:1+linf:0.1", ""),
         ("pgd:loss=margin:start=0:stride=1:last=0.001:steps=2000", "l1:1", ""),
-        ("pgd:loss=margin:start=0:stride=1:last=0.001", "l1:1", "pgd:loss=margin:start=0:stride=1:last=0.001: of maps "),
+        ("pgd:loss=margin:start=0:stride=1:last=0.001", "l1:1", "pgd:loss=margin:start=0:stride=1:last=0.001: of "),
         ("apgd:restarts=2", "linf:0.1", ""),
     ],
 )  # fmt: skip
