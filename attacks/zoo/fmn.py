@@ -75,8 +75,9 @@ class FMN:
 
 
 def _within(task: Task, radius: Tensor) -> Tensor:
-    """Return the radius, (n,), or that of the ball: what lies beyond is not admitted.
+    """Return the radius, (n,), under linf at most that of the ball, which is a box as the bounds are.
 
-    Balls of known distances do not limit it, for the way to a smaller one may lead around.
+    Elsewhere the way along the bounds may lead around, and so it may to a smaller one of balls of known distances.
     """
-    return radius if isinstance(task.threat, Balls) else radius.clamp_max(task.threat.reach(task.x))
+    limited = task.threat.norm == "linf" and not isinstance(task.threat, Balls)
+    return radius.clamp_max(task.threat.reach(task.x)) if limited else radius
