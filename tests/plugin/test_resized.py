@@ -152,3 +152,11 @@ def test_in_a_union_and_a_suite_over_workers(measure):
     result.assert_outcomes(passed=2)
     assert record.corrupted_before == "Resize(8), to_tensor"
     assert json.dumps(record.provenance["notes"]).count("before the data set's Resize(8)") == 1
+
+
+def test_a_fresh_process_opens_the_data_with_what_options_add(measure):
+    result, record = measure("resized", WORD, "--robust-attacked=3+5", "--robust-samples=30", "--robust-fresh=2")
+
+    result.assert_outcomes(passed=2)
+    assert record.data.name.endswith(":attacked=3+5")
+    assert record.provenance["verified"] == {"fresh": 2, "edge": 0}
