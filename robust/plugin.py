@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from robust.settings.pytest_options import add_options, read_option, refuse_unknown_keys
-from robust.settings.typed_options import refuse_malformed, refuse_unknown
+from robust.settings.typed_options import refuse_malformed, refuse_unknown, types_gate
 
 if TYPE_CHECKING:
     import torch
@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
         session = RobustSession(run, selection)
         config.pluginmanager.register(session, "robust-session")
         config.pluginmanager.register(Ending(session.failures), "robust-ending")
-    elif read_option(config, "only"):
+    elif read_option(config, "only") or types_gate(config.invocation_params.args):
         how = "--robust-model=net.py:make of pytest, or as robust evaluate net.py:make"
         raise pytest.UsageError(f"there is no model to test; name one, as {how}")
 

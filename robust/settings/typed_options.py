@@ -32,6 +32,11 @@ def _is_option(text: str) -> bool:
     return text.startswith("-") and text != "-" and " " not in text and not re.fullmatch(r"-\d+|-\d*\.\d+", text)
 
 
+def types_gate(typed: Sequence[str]) -> bool:
+    """Whether a floor or a comparison is asked for: without a model it would silently be off."""
+    return any(text.partition("=")[0] in (f"{OURS}fail-under", f"{OURS}compare") for text in typed)
+
+
 def refuse_unknown(parser: pytest.Parser, typed: Sequence[str]) -> None:
     """Raise pytest.UsageError for an option that begins like ours, unless a plugin or a conftest.py declares it."""
     if not any(text.startswith("--robust") for text in typed):  # and nothing is parsed where nobody asks for us

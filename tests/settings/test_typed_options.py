@@ -64,3 +64,20 @@ def test_an_option_that_a_conftest_declares_is_known(pytester):
     pytester.makepyfile("def test_own(pytestconfig):\n    assert pytestconfig.option.robust_mine == '3'\n")
 
     assert pytester.runpytest_inprocess("--robust-mine=3").ret == 0
+
+
+@pytest.mark.parametrize("gate", ["--robust-fail-under=60", "--robust-compare=latest"])
+def test_a_gate_without_a_model_is_not_silently_off(pytester, gate):
+    result = pytester.runpytest_inprocess(gate)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: there is no model to test; name one, as --robust-model=net.py:make of pytest*"]
+    )
+
+
+def test_a_gate_in_an_ini_file_waits_for_a_model(pytester):
+    pytester.makeini("[pytest]\nrobust_fail_under = 60\n")
+    pytester.makepyfile("def test_own(): pass")
+
+    assert pytester.runpytest_inprocess().ret == 0
