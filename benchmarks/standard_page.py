@@ -1,4 +1,4 @@
-"""The page of `make bench-standard`, made of the kept results: a table for each half, and what must hold."""
+"""The page of `make bench-standard`, made of the kept results: a table for each group, and what must hold."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ PEER, QUICK = "AutoAttack", "quick-1"
 HALVES = {
     "first": "First half, to choose by",
     "aside": "Second half, set aside until the choice was made",
+    "third": "Third group, of other kinds, trained after the choice and measured once",
     "chosen-on": "Networks that standard-1 was first chosen on",
 }
 HEADS = ("network", "threat", "n", "right", "robust %", "forwards", "backwards", "seconds", "time", "gradients")
@@ -28,6 +29,7 @@ class Result:
     case: Case
     run: Run
     suite_name: str
+    earlier: bool = False  # whether code or attacks have changed since it was measured
 
     @property
     def suite(self) -> Outcome:
@@ -59,13 +61,13 @@ class Result:
 
 
 def tables(results: Sequence[Result]) -> list[str]:
-    """Return the lines of the page: the table and the sums of each half, and what must hold over both."""
+    """Return the lines of the page: the table and the sums of each group, and what must hold over three of them."""
     lines = []
     for half, title in HALVES.items():
         if part := [result for result in results if result.case.half == half]:
             lines += [f"## {title}", "", *table.markdown(HEADS, map(_cells, part), words=2), "", *sums(part), ""]
     halves = [result for result in results if result.case.half != "chosen-on"]
-    return [*lines, "## What must hold over both halves", "", *bounds(halves)]
+    return [*lines, "## What must hold over the first three groups", "", *bounds(halves)]
 
 
 def describe(result: Result) -> str:
@@ -88,7 +90,7 @@ def sums(results: Sequence[Result]) -> list[str]:
 
 
 def bounds(results: Sequence[Result]) -> list[str]:
-    """Return a line for each bound, over the networks of both halves."""
+    """Return a line for each bound, over the networks of both halves and of the third group."""
     names = {result.case.name for result in results}
     above = {result.case.name for result in results if result.above > 0}
     below = {result.case.name for result in results if result.above < 0} - above
@@ -129,7 +131,16 @@ def _cells(result: Result) -> list[str]:
     robust += f" **+{result.above}**" * (result.above > 0)
     ratios = [_ratio(getattr(result.suite, what), getattr(result.peer, what)) for what in ("seconds", "backwards")]
     counts = (str(run.n), str(run.right))
-    return [result.case.name, run.threat, *counts, robust, cell("forwards"), cell("backwards"), seconds, *ratios]
+    return [
+        result.case.name + "\\*" * result.earlier,
+        run.threat,
+        *counts,
+        robust,
+        cell("forwards"),
+        cell("backwards"),
+        seconds,
+        *ratios,
+    ]
 
 
 def _sum(side: Iterable[Outcome], what: str) -> float:

@@ -115,7 +115,7 @@ def test_a_page_of_some_networks_does_not_replace_one_of_all(tmp_path, monkeypat
     monkeypatch.setattr(contest, "RESULTS", tmp_path)
     monkeypatch.setattr(standard, "CASES", CASES[:1])
 
-    assert standard.write_page() == 1
+    assert standard.write_page() == standard.write_page(earlier=True) == 1
     assert not (tmp_path / "standard.md").exists()
     assert "standard.md is not written: 3 rows are not measured, as standard linf:0.1" in capsys.readouterr().out
 
@@ -206,13 +206,14 @@ def test_quick_may_leave_more_where_gradients_are_masked():
 
 def test_each_half_has_its_table_and_only_the_halves_count():
     old = result((60, 900, 50), (50, 900, 100), (60, 9, 0.5), "old", half="chosen-on")
-    lines = tables([GOOD, replace(GOOD, case=replace(GOOD.case, half="aside")), old])
+    lines = tables([GOOD, *(replace(GOOD, case=replace(GOOD.case, half=half)) for half in ("aside", "third")), old])
 
     assert [line for line in lines if line.startswith("## ")] == [
         *(f"## {title}" for title in standard_page.HALVES.values()),
-        "## What must hold over both halves",
+        "## What must hold over the first three groups",
     ]
     assert "**no**" not in "".join(lines)
     row = "| toy | linf:0.1 | 100 | 90 | 50.0 / 51.0 / 51.0 | 2 / 20 / 0 | 1 / 10 / 0 | 5.0 / 100.0 / 0.5 |"
     assert f"{row} 1/20.0 | 1/10.0 |" in lines
     assert sums([old])[-1] == "- of 1 rows 0 below AutoAttack, 1 above it: old linf:0.1 by 10"
+    assert standard_page.describe(replace(GOOD, earlier=True)).startswith("| toy\\* | linf:0.1 |")
