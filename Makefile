@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-truth bench-stages bench-search bench-large bench-curve bench-labels bench-collapse bench-spatial bench-knobs bench-compress bench-corruptions bench-draws bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
+.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-truth bench-stages bench-search bench-large bench-curve bench-labels bench-collapse bench-spatial bench-pixels bench-knobs bench-compress bench-corruptions bench-draws bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo
@@ -148,6 +148,10 @@ bench-collapse: .venv/ready
 # Networks under turned and moved images, beside Foolbox; Fashion-MNIST must be on the machine.
 bench-spatial: .venv/peers
 	$(BIN)/python -m benchmarks.spatial
+
+# A few pixels, beside torchattacks and Foolbox, and what standard-1 takes to be as strong as each; likewise.
+bench-pixels: .venv/peers
+	$(BIN)/python -m benchmarks.pixels
 
 # What skips, batch norm, initialisation and regularisers do to robust training, in an hour of two cores; likewise.
 bench-knobs: .venv/ready
