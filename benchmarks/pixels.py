@@ -122,6 +122,7 @@ def run_alone(text: str, subject: Subject, threat: PixelThreat) -> tuple[int, in
 def run_peer(attack: Peer, subject: Subject, threat: PixelThreat) -> tuple[int, int]:
     """Return the same of another library's attack."""
     torch.manual_seed(SEED)
+    np.random.seed(SEED)  # from which Pixle and OnePixel draw
     counted = Counted(subject.model)
     x_adv = attack(counted, subject.x.clone(), subject.y).detach().clamp(0, 1)
     fallen = threat.admits(x_adv, subject.x) & (subject.model(x_adv).argmax(1) != subject.y)

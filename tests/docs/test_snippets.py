@@ -19,6 +19,7 @@ NOT_RUN = {
     "fixtures.md": 6,
     "index.md": 1,
     "other-tasks.md": 1,
+    "pixels.md": 1,
     "random-models.md": 1,
     "records.md": 1,
     "scale.md": 3,
