@@ -124,5 +124,9 @@ def settings(folder=Path(), **changes):
 
 def data(n=8):
     """Return what stands for RunData: the samples and the threat models of a run."""
-    reading = {"read_threat": lambda text: read_threat(text, 0.0, 1.0), "criterion": "class"}
+    reading = {
+        "read_threat": lambda text: read_threat(text, 0.0, 1.0),
+        "criterion": "class",
+        "spelling": ("digits", "."),
+    }
     return SimpleNamespace(samples=samples(n), **reading)

@@ -104,7 +104,7 @@ def answer_afresh(monkeypatch, logits):
     """Let the fresh process find nothing wrong, and answer the inputs nearby so; return what it is asked."""
     asked = []
 
-    def verify_afresh(source, candidates, weights, nearby):
+    def verify_afresh(source, candidates, weights, nearby, data):
         asked.append(nearby)
         good = Verification(np.zeros(len(candidates.y), np.int8), *np.zeros((2, len(candidates.y)), bool))
         return Afresh(good, None if nearby is None else np.array(logits))
