@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-truth bench-stages bench-search bench-large bench-curve bench-labels bench-collapse bench-spatial bench-pixels bench-knobs bench-compress bench-corruptions bench-draws bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
+.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-truth bench-stages bench-search bench-large bench-curve bench-labels bench-collapse bench-spatial bench-patches bench-pixels bench-knobs bench-compress bench-corruptions bench-draws bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo
@@ -152,6 +152,10 @@ bench-spatial: .venv/peers
 # A few pixels, beside torchattacks and Foolbox, and what standard-1 takes to be as strong as each; likewise.
 bench-pixels: .venv/peers
 	$(BIN)/python -m benchmarks.pixels
+
+# Patches beside ART, and the authors' rs_attacks.py, which lies in the folder ORIGINALS; likewise.
+bench-patches: .venv/peers
+	$(BIN)/python -m benchmarks.patch_peers $(ORIGINALS)
 
 # What skips, batch norm, initialisation and regularisers do to robust training, in an hour of two cores; likewise.
 bench-knobs: .venv/ready

@@ -15,6 +15,7 @@ from robust.attacks.geometry import Norm
 from robust.attacks.rng import seeded
 from robust.attacks.suite import Suite, read_suite, suite_names
 from robust.attacks.task import Counted
+from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import MAX_BATCH, Batcher
@@ -101,7 +102,7 @@ def suite_attacker(suite: str, threat: LpThreat, seed: int) -> Attacker:
     return attack
 
 
-def run_suite(on: Subject, suite: Suite | str, threat: LpThreat, seed: int) -> AttackResult:
+def run_suite(on: Subject, suite: Suite | str, threat: Threat, seed: int) -> AttackResult:
     """Run a suite as --robust-suite does: in batches, with verification."""
     samples = Samples(on.x.numpy(), on.y.numpy(), np.arange(len(on.x)))
     with torch.no_grad():

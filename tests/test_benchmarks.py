@@ -14,6 +14,7 @@ from benchmarks.compress_nets import adaptive, rounded
 from benchmarks.duel import Duel, Row, Side, adversarial, distance, median, run_duel
 from benchmarks.gpu import Check, Outcome, compare, run
 from benchmarks.knobs import describe_change, thin
+from benchmarks.patch_peers import Ours, is_fooled
 from benchmarks.shares import PARTS, shares
 from benchmarks.subjects import Subject
 from benchmarks.timing import peak_bytes
@@ -193,3 +194,22 @@ def test_the_adaptive_attack_on_the_rounded_network_is_on_the_same_network():
     assert torch.allclose(defence(x), attacked(x), atol=1e-5)
     grads = [torch.autograd.grad(net(x).sum(), x)[0].abs().sum() for net in (defence, attacked)]
     assert grads[0] == 0 < grads[1]
+
+
+def test_what_ours_takes_to_break_as_many_is_read_from_each_success():
+    passes, fell = torch.tensor([2.0, 10, 4, 100]), torch.tensor([True, True, True, False])
+    own = Ours(1, passes, fell, seconds=29.0)  # 29 passes of each, on average
+
+    assert [own.describe_until(k) for k in range(5)] == ["0, 0.0 s", "2, 2.0 s", "4, 3.5 s", "6, 6.5 s", "never"]
+
+
+def test_a_patch_of_a_peer_counts_within_one_window_only(on):
+    images = Subject("toy", lambda x: -on.model(x), on.x, on.y, 50)  # which answers all wrong
+    moved = on.x.clone()
+    moved[:, :, :5, :5] = 1 - moved[:, :, :5, :5]
+    inside = is_fooled(images, moved)
+    moved[:10, :, -1, -1] = 1 - moved[:10, :, -1, -1]
+    apart = is_fooled(images, moved)
+
+    assert inside.all()
+    assert apart.tolist() == 10 * [False] + 30 * [True]
