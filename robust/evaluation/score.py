@@ -156,6 +156,8 @@ def search_scores(
 
 def _pick_worse(criterion: Criterion, before: Table, after: Table) -> Table:
     """Return the rows, (n, 1 + 1 + k), of the worse score of two; one that is not finite does not count."""
+    if not len(before):  # nobody knows how many columns a table without rows has
+        return before
     rises = after[:, 0] > before[:, 0]
     worse = rises if criterion.rises else after[:, 0] < before[:, 0]
     return np.where((worse | np.isnan(before[:, 0]))[:, None], after, before)
