@@ -320,6 +320,47 @@ def test_a_clean_accuracy_that_the_model_does_not_have_is_found(folder, verify):
     assert "samples are not answered as recorded" in out
 
 
+def scored(clean, worst):
+    """File the row with scores by its criterion, without an attack and under it."""
+    record = Record.from_json(place().read_text())
+    (attack,) = record.attacks
+    score, worst = (np.asarray(each, np.float32) for each in (clean(record), worst(record)))
+    attack = replace(attack, columns={**attack.columns, "score": worst})
+    place().write_text(replace(record, attacks=(attack,), columns={**record.columns, "score": score}).to_json())
+
+
+@pytest.mark.parametrize(
+    ("clean", "worst", "told"),
+    [
+        (lambda r: r.correct, lambda r: r.robust, ""),
+        (lambda r: r.correct | True, lambda r: r.robust, "the mean is another"),
+        (lambda r: r.correct, lambda r: r.correct, "the inputs here are worse than recorded under attack"),
+        (lambda r: r.correct, lambda r: r.correct | True, "it is recorded as better under attack"),
+    ],
+)
+def test_mean_scores_that_were_changed_are_found(folder, verify, clean, worst, told):
+    scored(clean, worst)
+
+    status, out, err = verify(place(), MODEL)
+
+    assert (status, err, wrongs(out)) == (int(bool(told)), "", ["scores"] * bool(told))
+    assert told in next(line for line in out.splitlines() if line.split()[:1] == ["scores"])
+
+
+def test_queries_of_a_first_success_beyond_all_that_were_asked_are_found(folder, verify):
+    record = Record.from_json(place().read_text())
+    (attack,) = record.attacks
+    for asked, status in ((40, 0), (39, 1)):
+        queries = np.where(attack.adversarial, 40, np.where(record.correct, np.inf, 0)).astype(np.float32)
+        changed = replace(attack, asked=asked, columns={**attack.columns, "queries": queries})
+        place().write_text(replace(record, attacks=(changed,)).to_json())
+
+        code, out, _ = verify(place(), MODEL)
+
+        assert code == status
+        assert ("samples with more queries than any was asked" in out) == bool(status)
+
+
 def test_rounded_outcomes_that_are_not_so_are_found(folder, verify):
     (attack,) = Record.from_json(place().read_text()).attacks
     assert (attack.rounded != attack.adversarial).any()
