@@ -1,5 +1,7 @@
 """Check the mean scores of a published row: the model answers the samples, and the inputs of the evidence, again."""
 
+from typing import Any
+
 import numpy as np
 
 from robust.attacks.criteria.registry import find_criterion
@@ -36,6 +38,6 @@ def compare_scores(row: Row) -> Check | None:
     return Check("scores", not faults, "; ".join([text, *faults]))
 
 
-def _differs(by: float, scores: Scores) -> bool:
+def _differs(by: "np.floating[Any] | float", scores: Scores) -> bool:
     """Whether a difference of means is above 0 by more than rounding may change in scores like these."""
     return len(scores) > 0 and bool(by > SLACK * np.nanmean(np.abs(scores)))
