@@ -85,11 +85,6 @@ class Curve:
         return float(parse_threat(f"{self.norm}:{text}")[1])
 
 
-def merge_distances(curve: Curve, found: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the smaller of the curve's distances and those that other attacks have found, (n,); nan: none."""
-    return np.fmin(curve.distance, found).astype(np.float32)
-
-
 def to_float32(distance: NDArray[np.float64], radii: list[float]) -> NDArray[np.float32]:
     """Return distances as they are stored: one that is above a radius does not come to lie on it by rounding."""
     stored = distance.astype(np.float32)

@@ -207,10 +207,6 @@ class ModelProbe:
         """Whether the same inputs always get the same answers."""
         return self.noise <= MAX_NOISE
 
-    def classify(self, x: Inputs) -> NDArray[np.int64]:
-        """Predict the classes of inputs (m, *shape), (m,); -1 for an answer that is not finite."""
-        return _predict(self.ask(x))
-
     def ask(self, x: Inputs, *, size: int | None = None, seed: int = 0, restored: bool = True) -> Tensor:
         """Query the model for its logits at inputs (m, *shape), in batches of `size` at most.
 
