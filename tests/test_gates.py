@@ -39,6 +39,22 @@ def test_what_is_no_floor_is_refused(text):
         read_floor(text, ATTACKS, THREATS)
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("mean@linf:4/255:9", "mean@linf:8/255"),
+        ("maen@l2:0.5:9", "mean@l2:0.5"),
+        ("pgd:steps=4@l2:0.5:9", "pgd:steps=5@l2:0.5"),
+    ],
+)
+def test_a_scope_with_an_at_is_answered_with_one(text, meant):
+    with pytest.raises(ValueError, match=r"unknown scope") as error:
+        read_floor(text, ATTACKS, THREATS)
+
+    assert f"did you mean {meant!r}?" in str(error.value)
+    read_floor(f"{meant}:9", ATTACKS, THREATS)
+
+
 def test_the_narrowest_floor_counts_and_of_two_as_narrow_the_higher():
     words = ["10", "pgd:20", "pgd-steps5:30", "l2-0.5:40", "pgd-steps5-l2-0.5:50", "clean:60"]
     floors = [read_floor(word, ATTACKS, THREATS) for word in words]

@@ -42,7 +42,9 @@ def read_floor(
         measure, threat = radius
         return Floor(read_percent(number), pair_slug(measure, threat), _check_radius(threat, ends))
     if word is None:
-        raise ValueError(f"unknown scope {suggest(scope, words)}")
+        measures = ("robust", CERTIFIED, *MEASURES, *attacks)
+        written = {f"{measure}@{threat}" for measure in measures for threat in threats}
+        raise ValueError(f"unknown scope {suggest(scope, written if '@' in scope else words)}")
     floor = Floor(0.0, word)
     return replace(floor, percent=read_mean(number) if floor.measure == MEAN else read_percent(number))
 
