@@ -42,7 +42,7 @@ LEGEND = (
     "image that is answered right without an attack, a backward one counted as two; seconds are processor time of all. "
     "The last columns: the passes, and seconds, after which ours had broken as many. ART has no search for a place: "
     "it gets the middle, or nine places one after the other until one fools the model, by signs, without turns. Its "
-    "patch is drawn larger and sampled down again. Sparse-RS is the authors' own code."
+    "patch is drawn larger and sampled down again. Sparse-RS is the authors' branch for patches, without its logs."
 )
 LEGEND_ALL = (
     f"{ALL}: learnt on {LEARNT_ON} training images, shown on {SHOWN_ON} test images; passes are those of a training "
