@@ -28,6 +28,7 @@ from robust.attacks.threats.lp import LpThreat
 
 CLEAR = 2e-5  # an input is left so far, as a share of the distance, behind the boundary: rounding must not decide
 POLISH = Descent(15, first=0.1)  # of an input that was found within a smaller ball
+MOST = 8  # attacks of a sample in one call, each in a smaller ball
 WIDEST = 0.5  # of the distance: the longest step inwards of a search by queries
 
 
@@ -41,17 +42,23 @@ class Search:
     threat: LpThreat  # the largest ball that counts
     rng: Rng
     result: MinNormResult  # what is known, which is written into
-    yielding: Tensor  # (N,) bool: of which an attack within a smaller ball has found a nearer input; written into
+    yielding: Tensor  # (N,) bool: of which an attack within a smaller ball, one to be marked, has found a nearer input
     stop: Callable[[], bool] = field(default=lambda: False)
     criterion: Criterion = CLASS
 
-    def approach(self, attack: AnyAttack) -> None:
-        """Run an attack that seeks the smallest perturbation, from the clean inputs and in the whole box."""
+    def approach(self, attack: AnyAttack, *, polish: bool = False) -> None:
+        """Run an attack that seeks the smallest perturbation, from the clean inputs and in the whole box.
+
+        `polish` refines what is nearer than what was known.
+        """
+        before = self.result.distance.clone()
         with eval_mode(self.model, self.rng.seed), torch.no_grad():
             for round_attack, enter_round in rounds_of(Until(attack, self.stop)):
                 task = enter_round(self._task())
                 if len(task.x) and not task.stop():
                     approach(round_attack, task, self.result)
+        if polish:
+            self._refine(self.result.distance < before)
 
     def descend(self, descent: Descent, which: Tensor | None = None) -> None:
         """Refine what was found, of the samples in the mask `which`, (N,) bool; by default of all."""
@@ -76,12 +83,19 @@ class Search:
             nearer = task.x.lerp(x_adv, per_sample((high * (1 + CLEAR)).clamp_max(1), task.x))
             note_nearer(self.result, task, nearer, judge(task, nearer, None))
 
-    def within(self, attack: AnyAttack, share: float, *, again: bool = False) -> None:
+    def within(self, attack: AnyAttack, share: float, *, again: bool = False, mark: bool = False) -> None:
         """Attack in balls of that share of each sample's distance, or up to the largest that counts; refine hits.
 
-        `again` attacks only those samples on which such an attack has paid before.
+        What was hit is attacked again, from other random starts, while that hits. `mark` marks as yielding what was
+        hit, and `again` attacks only the samples that are marked.
         """
-        self._within(attack, share, self.yielding if again else torch.ones_like(self.yielding))
+        wanted = self.yielding.clone() if again else torch.ones_like(self.yielding)
+        for r in range(MOST):
+            if not bool(wanted.any()) or self.stop():
+                break
+            wanted = self._within(attack, share, wanted, stream=r)
+            if mark:
+                self.yielding |= wanted
 
     def inwards(self, attack: AnyAttack, step: float) -> None:
         """Attack in balls smaller by the share `step`, from where the nearest inputs lie; again where that pays.
@@ -94,9 +108,7 @@ class Search:
             wanted = self._within(attack, 1 - min(step * 2**r, WIDEST), wanted, stream=r, onward=True)
             r += 1
 
-    def _within(
-        self, attack: AnyAttack, share: float, wanted: Tensor, *, stream: int = 0, onward: bool = False
-    ) -> Tensor:
+    def _within(self, attack: AnyAttack, share: float, wanted: Tensor, *, stream: int, onward: bool = False) -> Tensor:
         """Attack the wanted samples, (N,) bool, in balls of that share of their distances; return where that hit."""
         radius = (share * self.result.distance).clamp_max(float(self.threat.eps))
         left = wanted & (self.result.distance > 0) & (radius > _least(self.threat, self.x))
@@ -125,14 +137,17 @@ class Search:
         distance = balls.size(found.x_adv.to(exact), x.to(exact))
         better, hit = found.adversarial & (distance < self.result.distance[left]), left.clone()
         hit[left] = better
-        self.yielding |= hit
         self.result.distance[hit], self.result.x_adv[hit] = distance[better], found.x_adv[better]
         self.result.faulty[left] |= found.faulty
         self.result.cost.forwards[left] += found.cost.forwards
         self.result.cost.backwards[left] += found.cost.backwards
-        self.descend(POLISH, hit)
-        self.to_boundary(10, hit)
+        self._refine(hit)
         return hit
+
+    def _refine(self, which: Tensor) -> None:
+        """Refine what was just found of the samples in the mask, (N,) bool."""
+        self.descend(POLISH, which)
+        self.to_boundary(10, which)
 
     def _task(self) -> Task:
         """Return the task of all samples but those at distance 0, in a ball that holds the box."""

@@ -90,7 +90,7 @@ class CurveRun:
         done, total = 0.0, sum(rung.passes for rung in self.rungs)
         stopped = whole = paid = False
         for k, rung in enumerate(self.rungs):
-            if rung.follow and not paid:
+            if (rung.follow and not paid) or self._count_passes(state) >= rung.below:
                 continue
             self.watch(rung.name, done / total)
             before = Mark.of(state)
@@ -109,6 +109,11 @@ class CurveRun:
 
     def _is_over(self) -> bool:
         return any(self.options.ranks.all(self.deadline is not None and self.deadline()))
+
+    def _count_passes(self, state: Known) -> float:
+        """Return the passes of a sample so far, in the mean of all ranks' samples."""
+        passes, samples = np.sum(self.options.ranks.all((state.passes, len(state.rows))), axis=0)
+        return float(passes / max(1, samples))
 
     def _climb(self, k: int, rung: Rung, state: Known) -> None:
         """Run a rung on this rank's share of the samples; one that is tried first, on more while that pays."""

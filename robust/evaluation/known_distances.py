@@ -58,6 +58,11 @@ class Known:
         """The numbers of the samples in the split, (m,)."""
         return self.samples.index
 
+    @property
+    def passes(self) -> int:
+        """The passes so far; a backward pass counts as two."""
+        return int(self.cost[0] + 2 * self.cost[1])
+
     def take(self, seeds: Seeds) -> None:
         """Take inputs that are nearer than what is known; those of samples of other ranks are left out."""
         places = {row: at for at, row in enumerate(self.rows.tolist())}

@@ -1,5 +1,6 @@
-"""The ladder of attacks that a curve is measured by: rungs, each run on all samples that are answered right."""
+"""The ladder of attacks that a curve is measured by: rungs, run on all samples that are answered right, or on few."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,8 +16,10 @@ from robust.attacks.spec import Spec
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.words import GRADIENT_FREE
 
-SHARE, AGAIN = 0.98, 0.99  # of a sample's distance: the radius in which a suite's attack seeks a nearer input
-PRICE, FOLLOWING = 1500.0, 5000.0  # passes that a sample that comes nearer may cost; where gradients proved to mislead
+SHARE, AGAIN = 0.98, 0.995  # of a sample's distance: the radius in which a suite's attack seeks a nearer input
+PRICE = 1500.0  # passes that a sample that comes nearer may cost
+SPARE = 900.0  # passes of a sample; after fewer there is room for one attack more
+MISLED, FOLLOWING = 900.0, 5000.0  # likewise by queries; and by further ones, where gradients proved to mislead
 SHORT, LONG = 4, 2  # rounds of a suite's cheapest queries, and of the next in cost
 INWARDS, ON = 0.02, 0.01  # the first step inwards of queries, as a share of the distance, in the first round and later
 QUERIES = "square:steps=300"  # where a suite has none for a norm that it is for
@@ -34,6 +37,7 @@ class Rung:
     few: bool = False  # whether it is tried on few samples first, and on more while that pays
     price: float = PRICE  # of a sample that comes nearer, in passes: up to this it pays
     follow: bool = False  # whether it is run only if the rung before it has paid
+    below: float = math.inf  # it is run only if fewer passes of a sample were taken so far, by their mean
 
 
 def ladder(
@@ -41,26 +45,29 @@ def ladder(
 ) -> list[Rung]:
     """Return the rungs for a norm, and a model that answers with so many numbers.
 
-    The suites' own attacks are those of their stages for all samples; the last of these comes once more, on the samples
-    on which any has paid. The queries are the cheapest of the suites' stages that need no gradient. All but the first
-    attack and the descents are tried on few samples, and go on where that pays.
+    The suites' own attacks are those of their stages for all samples. All but the last come twice, the second time in
+    larger balls; the last attacks the samples on which another has paid in the smaller balls, twice where few passes
+    were taken so far. The queries are the cheapest of the suites' stages that need no gradient. All but the first
+    attack, the last of the suites' and the descents are tried on few samples, and go on where that pays.
     """
     euclidean = norm != "linf"  # where suites take more passes, and so may the ladder
-    fab, far, near = (10, 40, 80) if euclidean else (8, 25, 48)  # steps
-    first = [f"fab:steps={fab}:targets=3", "fmn:steps=30", f"fab:start=1:steps={fab}:targets=3"]
-    first += ["ddn:steps=30:loss=margin"] * (norm == "l2")
+    fab, far, near = (10, 40, 60) if euclidean else (8, 25, 32)  # steps
+    others = ["fmn:steps=30", f"fab:start=1:steps={fab}:targets=3"] * euclidean
+    others += ["ddn:steps=30:loss=margin"] * (norm == "l2")
     stages = list_stages(suites, norm)
     walk = Descent(far, 3.0 if norm == "l1" else 0.3, walk="euclidean" if euclidean else "steepest")
     fine = Descent(near, first=1.0, last=1e-5, shrink=(0.05, 1e-6), walk="euclidean")
     fit = partial(fit_classes, classes=classes, criterion=criterion)
-    rungs = [_approach(text, load, few=k > 0) for k, text in enumerate(dict.fromkeys(map(fit, first)))]
-    rungs.append(_descent("descent", walk, 8))
     broad = [*dict.fromkeys(fit(stage.attack) for stage in stages if is_broad(stage))]
-    rungs += [_within(text, load, SHARE) for text in broad]
-    rungs += [_within(text, load, AGAIN, again=True) for text in broad[-1:]]
-    rungs.append(_descent("fine-descent", fine, 18))
-    queries = map(fit, _plan_queries(norm, stages, load))
-    return rungs + [_inwards(text, load, k) for k, text in enumerate(queries)]
+    return [
+        _approach(fit(f"fab:steps={fab}:targets=3"), load),
+        _descent("descent", walk, 8),
+        *(_approach(text, load, few=True) for text in dict.fromkeys(map(fit, others))),
+        *(_within(text, load, share) for share in (SHARE, AGAIN) for text in broad[:-1] or broad),
+        *(_within(text, load, AGAIN, again=k) for k in (1, 2) for text in broad[-1:]),
+        _descent("fine-descent", fine, 16, begun=True),
+        *(_inwards(text, load, k) for k, text in enumerate(map(fit, _plan_queries(norm, stages, load)))),
+    ]
 
 
 def list_stages(suites: Sequence[Suite], norm: str) -> list[Stage]:
@@ -87,32 +94,39 @@ def is_query(stage: Stage) -> bool:
     return Spec.parse(stage.attack).name in GRADIENT_FREE
 
 
-def _approach(text: str, load: Callable[[str], Any], *, few: bool) -> Rung:
+def _approach(text: str, load: Callable[[str], Any], *, few: bool = False) -> Rung:
     attack = make(text, load)
 
     def run(search: Search) -> None:
-        search.approach(attack)
+        search.approach(attack, polish=few)
 
     return Rung(text, count_passes(text, load), run, few=few)
 
 
-def _descent(name: str, descent: Descent, halvings: int) -> Rung:
+def _descent(name: str, descent: Descent, halvings: int, *, begun: bool = False) -> Rung:
     def run(search: Search) -> None:
-        search.to_boundary(halvings)
+        if not begun:
+            search.to_boundary(halvings)
         search.descend(descent)
         search.to_boundary(halvings)
 
-    return Rung(f"{name}:steps={descent.steps}", 3 * descent.steps + 2 * halvings, run)
+    return Rung(f"{name}:steps={descent.steps}", 3 * descent.steps + (1 if begun else 2) * halvings, run)
 
 
-def _within(text: str, load: Callable[[str], Any], share: float, *, again: bool = False) -> Rung:
+def _within(text: str, load: Callable[[str], Any], share: float, *, again: int = 0) -> Rung:
     attack = make(text, load)
 
     def run(search: Search) -> None:
-        search.within(attack, share, again=again)
+        search.within(attack, share, again=again > 0, mark=share == SHARE)
 
-    name = f"within {share:g}{', again' * again}: {text}"
-    return Rung(name, count_passes(text, load), run, count_copies(attack), few=not again)
+    return Rung(
+        name=f"within {share:g}{f', again {again}' if again else ''}: {text}",
+        passes=count_passes(text, load),
+        run=run,
+        copies=count_copies(attack),
+        few=not again,
+        below=SPARE if again > 1 else math.inf,
+    )
 
 
 def _inwards(text: str, load: Callable[[str], Any], r: int) -> Rung:
@@ -127,7 +141,7 @@ def _inwards(text: str, load: Callable[[str], Any], r: int) -> Rung:
         run=run,
         copies=count_copies(attack),
         few=True,
-        price=FOLLOWING if r else PRICE,
+        price=FOLLOWING if r else MISLED,
         follow=r > 0,
     )
 

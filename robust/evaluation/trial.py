@@ -35,18 +35,14 @@ class Mark:
 
     @classmethod
     def of(cls, state: Known) -> "Mark":
-        return cls(state.distance.copy(), _passes(state))
+        return cls(state.distance.copy(), state.passes)
 
     def count(self, state: Known) -> tuple[int, int]:
         """Return (samples that came nearer, passes) since this moment."""
-        return int((state.distance < self.distance * (1 - NEARER)).sum()), _passes(state) - self.passes
+        return int((state.distance < self.distance * (1 - NEARER)).sum()), state.passes - self.passes
 
 
 def has_paid(counts: list[tuple[int, int]], price: float) -> bool:
     """Whether samples came nearer for at most so many passes each, by what each rank counts."""
     nearer, passes = np.sum(counts, axis=0)
     return bool(nearer and nearer * price >= passes)
-
-
-def _passes(state: Known) -> int:
-    return int(state.cost[0] + 2 * state.cost[1])

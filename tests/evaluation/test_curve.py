@@ -19,7 +19,7 @@ from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.curve import CurveRun
 from robust.evaluation.known_distances import Seeds
-from robust.evaluation.ladder import ladder
+from robust.evaluation.ladder import Rung, ladder
 from robust.evaluation.time_limit import Deadline
 from tests.attacks.models import Affine, inputs
 from tests.oracles.margins import adversarial_distance
@@ -180,3 +180,14 @@ def test_an_attack_stays_in_the_ball_of_each_sample(attack, norm):
     size = balls.size(outcome.x_adv.double(), x.double())
     assert found.sum() > 5
     assert (size[found] <= eps * share.double()[found]).all()
+
+
+def test_a_rung_for_few_passes_is_left_out_after_more():
+    ran = []
+    run, correct = curve_run()
+    spends = ladder("linf", [read_suite("standard-1", None)], 3, no_models)[0]
+
+    for below, batches in ((1.0, 0), (1e6, 3)):
+        ran.clear()
+        replace(run, rungs=[spends, Rung("frugal", 10, ran.append, below=below)]).run(correct)
+        assert len(ran) == batches
