@@ -54,7 +54,15 @@ class Items:
 
     @cached_property
     def _resized(self) -> ResizedPictures | None:
-        return None if self._dataset is None or not self._n else find_resized(self._dataset)
+        """The pictures before the Dataset's own resize; none if its steps alone do not make the items that it gives."""
+        found = None if self._dataset is None or not self._n else find_resized(self._dataset)
+        if found is None:
+            return None
+        try:
+            check_alike(self._split(found.read_unchanged(0)), self._read(0))
+        except ValueError:  # as of a Compose with a __call__ of its own
+            return None
+        return found
 
     @property
     def resize(self) -> str:
@@ -105,10 +113,13 @@ class Items:
             item = self._get(row)
         except Exception as error:  # a user's code may raise anything
             raise ValueError(f"reading item {row} failed: {describe_user_error(error)}") from error
-        x, y = split_item(item, self._remarks)
-        pair = _to_parts(x), to_array(y, "labels")
+        pair = self._split(item)
         self._labels[row] = pair[1]
         return pair
+
+    def _split(self, item: Any) -> "Pair":
+        x, y = split_item(item, self._remarks)
+        return _to_parts(x), to_array(y, "labels")
 
 
 class LazyLabels:

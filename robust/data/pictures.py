@@ -73,11 +73,15 @@ class Pictures:
         return np.array(rows, np.int64)
 
     def remake(self, x: "NDArray[np.float32]", changes: Sequence[Change]) -> "NDArray[np.float32]":
-        """Return inputs x, (n, *shape), made of their pictures once more, each changed before the resize."""
+        """Return inputs x, (n, *shape), made of their pictures once more, each changed before the resize.
+
+        A resize may overshoot on changed pictures alone: what leaves the bounds is moved onto them.
+        """
         if not len(x):
             return x.copy()
         changed = _Changed(cast("Resized", self._source), changes, self.sizes)
-        return Clamped(changed, self._bounds, self._remarks)[self.find_rows(x)]
+        made: NDArray[np.float32] = Clamped(changed, self._bounds, self._remarks)[self.find_rows(x)].clip(*self._bounds)
+        return made
 
 
 class _Changed:

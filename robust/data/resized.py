@@ -8,6 +8,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from robust.attacks.corruptions.kinds import SMALLEST
 from robust.data.convert import is_image
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class ResizedPictures:
         """Name the steps from the resize on: "Resize(32), ToTensor"."""
         return ", ".join(map(_describe, self._tap.rest))
 
+    def read_unchanged(self, row: int) -> Any:
+        """Return an item that is made by the steps of the transform, one after the other."""
+        return self._dataset[row]
+
     def read(self, row: int, change: Change) -> tuple[Any, tuple[int, int]]:
         """Return an item, made of a changed picture, and the height and width of that.
 
@@ -58,12 +63,10 @@ def find_resized(dataset: Any) -> ResizedPictures | None:
     Seen are torchvision's and timm's, in a Compose that an attribute of the Dataset holds. The user's object is left as
     it is: its shallow copy gets a transform that can be stopped.
     """
-    if _names(dataset) & {"Subset"} and hasattr(dataset, "indices"):
-        inner = find_resized(dataset.dataset)
-        if inner is None:
-            return None
-        (within := copy.copy(dataset)).dataset = inner._dataset
-        return ResizedPictures(within, inner._tap)
+    within = _names(dataset) & {"Subset"} and hasattr(dataset, "indices")
+    if within and (inner := find_resized(dataset.dataset)) is not None:
+        (subset := copy.copy(dataset)).dataset = inner._dataset
+        return ResizedPictures(subset, inner._tap)
     found = [(name, steps) for name, steps in _list_chains(dataset) if _find_first(steps) is not None]
     if len(found) != 1:
         return None
@@ -95,6 +98,7 @@ class _Tap:
             picture = step(picture)
         if self.change is not None:
             levels, back = _to_levels(picture)
+            _check_size(levels)
             self.sizes.append((levels.shape[0], levels.shape[1]))
             picture = back(self.change(levels))
         for step in self.rest:
@@ -150,6 +154,15 @@ def _to_levels(picture: Any) -> "tuple[Levels, Callable[[Levels], Any]]":
         shape = picture.shape
         return picture.reshape(*shape[:2], -1), lambda made: made.reshape(shape)
     raise ValueError(f"what is resized is {type(picture).__name__}, expected a picture of 8 bits a channel")
+
+
+def _check_size(levels: "Levels") -> None:
+    """Raise ValueError, in one line, unless levels are of a picture that can be corrupted."""
+    if levels.ndim != 3 or levels.shape[2] not in (1, 3) or min(levels.shape[:2]) < SMALLEST:
+        raise ValueError(
+            f"a picture of shape {[*levels.shape]} is resized, expected {SMALLEST} pixels a side or more, grey or in "
+            "colour; give corruption:3:after to corrupt inputs as they are"
+        )
 
 
 def _to_image(levels: "Levels", mode: str) -> Any:

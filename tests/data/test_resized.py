@@ -155,7 +155,20 @@ class Keeping(Photographs):
         return self.kept.setdefault(row, None) or self.kept.update({row: super().__getitem__(row)}) or self.kept[row]
 
 
+class Shaped(Photographs):
+    """A Dataset of pictures of one shape."""
+
+    def __init__(self, *shape):
+        super().__init__(v2.Compose([v2.ToImage(), v2.Resize((40, 40))]))
+        self.shape = shape
+
+    def __getitem__(self, row):
+        return self.transform(np.full(self.shape, row, np.uint8)), row % 2
+
+
 UNSEEN = {
+    "tiny": Shaped(7, 9, 3),
+    "four channels": Shaped(32, 32, 4),
     "kept": Keeping(CHAINS["images"]),
     "a function": Photographs(lambda image: CHAINS["images"](image)),
     "no resize": Photographs(v1.Compose([v1.CenterCrop(28), v1.ToTensor()])),
