@@ -15,7 +15,7 @@ from robust.attacks.task import Task
 
 NORMS = ("linf", "l2")
 STRIPES = 3  # the last level of blocks of whole rows of an image; then they are rectangles
-AGAIN = 5  # the first level of blocks of features drawn at random, once each was turned alone
+CELLS = 6  # the level of blocks by whose signs, drawn at random, a further ray begins
 # Chosen on Fashion-MNIST at 50 to 1,000 queries: what a turn changes the radius by is a small part of what it may.
 NEARER = 0.5  # of the precision: by so much a turn must bring the boundary nearer to be worth a search
 LEAP, GROWTH = 2.0, 3.0  # of the precision: how far below the radius a search asks first; times that after each success
@@ -38,6 +38,8 @@ class RaySState(NamedTuple):
     searching: Tensor  # (n,) bool: whether the trial's radius is being searched for
     block: Tensor  # (n,) int64: 2**level + number of the block that is turned
     rounds: Tensor  # (n,) int64: how often each feature was turned alone
+    best: Tensor  # (n, features): the nearest ray of earlier rounds
+    least: Tensor  # (n,): its radius
 
 
 @ATTACKS.register("rays")
@@ -48,8 +50,9 @@ class RayS:
     Blocks are halved when all of one size were turned. Only labels are used, no margin and no gradient, so nothing that
     a model writes into its logits beside the label can mislead it. It is the paper's but for four things, with which
     fewer queries find more: small blocks of an image are rectangles, not rows; a search is as precise as its block is
-    small; it ends at eps, where the attack does; and once each feature was turned alone, blocks at random follow. For
-    l2 it moves along the same rays, all features by as much, and soon finds no more.
+    small; it ends at eps, where the attack does; and once each feature was turned alone, it begins again with a ray of
+    which each block has a sign drawn at random. For l2 it moves along the same rays, all features by as much, and soon
+    finds no more.
     """
 
     steps: int = 1000  # queries of the model, at most
@@ -70,7 +73,9 @@ class RayS:
         x = _along(task, ray, widest)
         none, first = torch.zeros_like(widest, dtype=torch.bool), torch.ones_like(widest, dtype=torch.int64)
         zero = torch.zeros_like(widest)
-        return RaySState(x, task.logits(x), ray, widest, ray, zero, widest, widest, zero, none, first, first - 1)
+        return RaySState(
+            x, task.logits(x), ray, widest, ray, zero, widest, widest, zero, none, first, first - 1, ray, widest
+        )
 
     def step(self, task: Task, state: RaySState, k: int) -> RaySState:
         state = self._ask_next(task, self._search(task, state))
@@ -97,18 +102,19 @@ class RayS:
 
     def _ask_next(self, task: Task, state: RaySState) -> RaySState:
         """Turn the next block where no search is on, and say at which radius the model is asked."""
-        reach, radius, on = reach_of(task), state.radius, state.searching
+        reach, on = reach_of(task), state.searching
         block, over = _next_block(state.block, state.ray.shape[1])
-        block, rounds = torch.where(on, state.block, block), state.rounds + (over & ~on)
+        state = _begin_again(task, state, over & ~on)
+        block, ray, radius = torch.where(on, state.block, block), state.ray, state.radius
         found = radius < task.threat.hi - task.threat.lo
-        ray, turned = state.ray, _turn(state.ray, block, _list_places(rounds, block, tuple(task.x.shape[1:])))
+        turned = torch.where(over[:, None], ray, _turn(ray, block, _list_places(block, tuple(task.x.shape[1:]))))
         for number, start in enumerate(_list_starts(task), 2):  # the next queries, if the first ray is answered right
-            begun = (~found & (block == number))[:, None]
+            begun = (~found & (state.rounds == 0) & (block == number))[:, None]
             ray, turned = torch.where(begun, start, ray), torch.where(begun, start, turned)
         trial = torch.where(on[:, None], state.trial, turned)
         floor = _floor(radius, reach)
         low, high = torch.where(on, state.low, floor), torch.where(on, state.high, radius)
-        state = state._replace(ray=ray, block=block, rounds=rounds, trial=trial, low=low, high=high)
+        state = state._replace(ray=ray, block=block, trial=trial, low=low, high=high)
         middle = (low + high) / 2
         within = torch.where(low <= floor, (high - state.leap).maximum(middle), middle)
         within = torch.where((low <= floor) & (high - low <= self._precision(task, state)), floor, within)
@@ -124,7 +130,8 @@ class RayS:
 
 def nearest(task: Task, state: RaySState) -> Tensor:
     """Return the nearest point of each sample that was found on a ray, (n, *features); the first ray's end if none."""
-    return _along(task, state.ray, state.radius)
+    nearer = state.radius <= state.least
+    return _along(task, torch.where(nearer[:, None], state.ray, state.best), state.radius.minimum(state.least))
 
 
 def reach_of(task: Task) -> float:
@@ -144,6 +151,22 @@ def _list_starts(task: Task) -> tuple[Tensor, Tensor]:
     flat = task.x.flatten(1)
     far = torch.where(flat > (task.threat.lo + task.threat.hi) / 2, -1.0, 1.0).to(flat)
     return -torch.ones_like(flat), far
+
+
+def _begin_again(task: Task, state: RaySState, over: Tensor) -> RaySState:
+    """Keep the nearer ray of those that are over, (n,) bool, and go on with another one."""
+    ray, best = state.ray, over & (state.radius < state.least)
+    rounds = state.rounds + over
+    for number in {*rounds[over].tolist()}:
+        signs = _draw_signs(tuple(task.x.shape[1:]), number).to(ray)
+        ray = torch.where((over & (rounds == number))[:, None], signs, ray)
+    return state._replace(
+        ray=ray,
+        radius=state.radius.masked_fill(over, task.threat.hi - task.threat.lo),
+        rounds=rounds,
+        best=torch.where(best[:, None], state.ray, state.best),
+        least=torch.where(best, state.radius, state.least),
+    )
 
 
 def _floor(radius: Tensor, reach: float) -> Tensor:
@@ -169,7 +192,7 @@ def _next_block(block: Tensor, features: int) -> tuple[Tensor, Tensor]:
     following = block + 1
     last = (following - first) * size >= features
     over = last & (size <= 1)
-    return torch.where(last, (2 * first).to(block), following).masked_fill(over, 2**AGAIN), over
+    return torch.where(last, (2 * first).to(block), following).masked_fill(over, 1), over
 
 
 def _turn(ray: Tensor, block: Tensor, place: Tensor) -> Tensor:
@@ -178,13 +201,10 @@ def _turn(ray: Tensor, block: Tensor, place: Tensor) -> Tensor:
     return torch.where((place / size[:, None]).floor() == (block - first)[:, None], -ray, ray)
 
 
-def _list_places(rounds: Tensor, block: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _list_places(block: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return the place of each feature in the order that blocks are cut from, (n, features) int64."""
     stripes, rectangles = (places.to(block.device) for places in _order(shape))
-    place = torch.where((block < 2 ** (STRIPES + 1))[:, None], stripes, rectangles)
-    for number in {*rounds.tolist()} - {0}:
-        place = torch.where((rounds == number)[:, None], _shuffle(len(stripes), number).to(block.device), place)
-    return place
+    return torch.where((block < 2 ** (STRIPES + 1))[:, None], stripes, rectangles)
 
 
 @lru_cache(8)
@@ -202,9 +222,11 @@ def _order(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
 
 
 @lru_cache(8)
-def _shuffle(features: int, number: int) -> Tensor:
-    """Return the places of a round of blocks at random, (features,) int64; the same for all samples and batches."""
-    return torch.randperm(features, generator=torch.Generator().manual_seed(number))
+def _draw_signs(shape: tuple[int, ...], number: int) -> Tensor:
+    """Return the ray that a round begins with, (features,): the same for all samples and batches."""
+    _, rectangles = _order(shape)
+    signs = torch.randint(2, (2**CELLS,), generator=torch.Generator().manual_seed(number)) * 2.0 - 1
+    return signs[rectangles * 2**CELLS // len(rectangles)]
 
 
 def _halve(top: int, bottom: int, left: int, right: int) -> Iterator[tuple[int, int]]:
