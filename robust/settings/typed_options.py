@@ -29,6 +29,8 @@ def refuse_malformed(typed: Sequence[str]) -> None:
 
 def _is_option(text: str) -> bool:
     """Whether argparse takes a text for an option, and not for the value of the one before it."""
+    if text.partition("=")[0] in FLAGS:
+        return True
     return text.startswith("-") and text != "-" and " " not in text and not re.fullmatch(r"-\d+|-\d*\.\d+", text)
 
 
@@ -40,6 +42,8 @@ def types_gate(typed: Sequence[str]) -> bool:
 def refuse_unknown(parser: pytest.Parser, typed: Sequence[str]) -> None:
     """Raise pytest.UsageError for an option that begins like ours, unless a plugin or a conftest.py declares it."""
     if not any(text.startswith("--robust") for text in typed):  # and nothing is parsed where nobody asks for us
+        return
+    if {"-h", "--help"} & {*typed}:  # pytest's help answers, whatever else is typed
         return
     unknown = [text for text in parser.parse_known_and_unknown_args(typed)[1] if text.startswith("--robust")]
     if unknown:

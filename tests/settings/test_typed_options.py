@@ -9,7 +9,9 @@ VALUED = [option for option in OPTIONS if not (option.flag or option.bare)]
 
 
 @pytest.mark.parametrize("option", VALUED, ids=lambda option: option.name)
-@pytest.mark.parametrize("after", [(), ("--robust-only",), ("-x",), ("--", "test_own.py")], ids=str)
+@pytest.mark.parametrize(
+    "after", [(), ("--robust-only",), ("-x",), ("--", "test_own.py"), ("--robust-data=a b",)], ids=str
+)
 def test_an_option_without_its_value_is_one_line(option, after):
     flag = f"--robust-{option.name}"
     with pytest.raises(pytest.UsageError) as caught:
@@ -81,3 +83,11 @@ def test_a_gate_in_an_ini_file_waits_for_a_model(pytester):
     pytester.makepyfile("def test_own(): pass")
 
     assert pytester.runpytest_inprocess().ret == 0
+
+
+def test_the_help_answers_beside_an_unknown_option(pytester):
+    result = pytester.runpytest_inprocess("--help", "--robust-sampels=3")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*--robust-model*"])
+    assert "unknown option" not in result.stderr.str()
