@@ -34,7 +34,7 @@ def fit_queries(attack: str, queries: int | None, threats: Sequence[str], *, nam
     """Return an attack with as many steps as make so many queries of a sample; itself if no number is given.
 
     Noise that the user did not name makes no more than it does by default. OptionError for an attack that follows a
-    gradient, or that says its own steps.
+    gradient, or that says its own steps, and for fewer queries than a union takes.
     """
     spec = Spec.parse(attack)
     if queries is None or (spec.name == "noise" and not named and queries > _count_parts(threats) * (NOISE + 1)):
@@ -44,6 +44,9 @@ def fit_queries(attack: str, queries: int | None, threats: Sequence[str], *, nam
         raise OptionError("queries", str(queries), f"{attack} counts no queries; {fitting} do, by one a step")
     if spec.args or spec.options:
         problem = f"{attack} says its own number; write {spec.name}, or leave --robust-queries out"
+        raise OptionError("queries", str(queries), problem)
+    if queries < (least := 1 + 2 * _count_parts(threats)):  # the first point and a step under each part
+        problem = f"a threat model of {_count_parts(threats)} parts takes {least} or more; give more, or fewer parts"
         raise OptionError("queries", str(queries), problem)
     return spend(attack, queries, threats)
 

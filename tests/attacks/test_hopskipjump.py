@@ -9,6 +9,7 @@ from robust.attacks.threats.threat import read_threat
 from robust.attacks.zoo.decision import RAYS, Decision
 from robust.attacks.zoo.hopskipjump import HopSkipJump
 from robust.attacks.zoo.rays import RayS
+from robust.settings.parsing import OptionError
 from robust.settings.queries import COUNTED, count_queries, fit_queries
 from tests.attacks.models import Linear, inputs, network
 
@@ -89,6 +90,15 @@ def test_no_sample_takes_more_queries_than_were_given_and_each_is_counted(name, 
         assert model.asked == int(outcome.cost.forwards[0]) <= most
         if not outcome.adversarial[0]:
             assert model.asked == most
+
+
+def test_fewer_queries_than_a_union_takes_are_refused():
+    threats = ("+".join(f"linf:{k}/255" for k in range(1, 6)),)
+
+    with pytest.raises(OptionError, match="^a threat model of 5 parts takes 11 or more"):
+        fit_queries("rays", 10, threats, named=True)
+    word = fit_queries("rays", 11, threats, named=True)
+    assert (word, count_queries([make(word).steps], threats[0])) == ("rays:steps=1", 11)
 
 
 @pytest.mark.parametrize("threat", ["linf:0.02", "l2:0.2"])
