@@ -125,7 +125,7 @@ class Net(torch.nn.Module):
     def forward(self, x):
         self.calls += 1
         logits = 0 * x.flatten(1)[:, :10]
-        wrong = (torch.arange(len(x)) < WRONG) & (self.calls == 15)
+        wrong = (torch.arange(len(x)) < WRONG) & (self.calls == 10)
         return logits + torch.nn.functional.one_hot(wrong.long(), 10)
 """
 
