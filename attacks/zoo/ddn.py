@@ -50,7 +50,7 @@ class DDN:
     def step(self, task: Task, state: DDNState, k: int) -> DDNState:
         assert state.logits is not None
         wrong = ~task.criterion.accepts(state.logits, task.y)
-        radius = state.radius * torch.where(wrong, 1 - self.gamma, 1 + self.gamma)
+        radius = torch.where(wrong, (1 - self.gamma) * state.radius, (1 + self.gamma) * state.radius)
         wide = task.threat.hi - task.threat.lo
         length = wide * (LAST_STEP + (FIRST_STEP - LAST_STEP) * (1 + math.cos(math.pi * k / self.steps)) / 2)
         d = (task.threat.step(state.x, state.grad, length) - task.x).flatten(1)

@@ -171,7 +171,7 @@ def _begin_again(task: Task, state: RaySState, over: Tensor) -> RaySState:
 
 def _floor(radius: Tensor, reach: float) -> Tensor:
     """Return where searches for a radius end, (n,): what is nearer than eps has won, unless smaller ones are sought."""
-    return torch.where(radius > reach, (1 - BELOW) * reach, 0.0)
+    return torch.full_like(radius, (1 - BELOW) * reach).masked_fill(radius <= reach, 0.0)
 
 
 def _cut(block: Tensor, features: int) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from robust.attacks import ATTACKS, FGSM, PGD, BestOf
+from robust.attacks import ATTACKS, FGSM, PGD, BestOf, LpThreat, assail, make
 from robust.attacks.engine import Ascent
 from robust.attacks.geometry import Norm
 from robust.attacks.testing import CHECKS, Case, check_attack, check_refusal, checks, norms_of
@@ -33,6 +33,7 @@ def word(name, steps):
     return f"{name}:steps={steps}" if "steps" in {f.name for f in fields(ATTACKS.get(name))} else name
 
 
+EPS = {"linf": 0.05, "l2": 0.5, "l1": 4}
 SLOW = {"cw": 20, "ddn": 20}  # in fewer steps these find nothing
 WORDS = [word(name, SLOW.get(name, 6)) for name in OURS]  # few are enough to break the contract
 WORDS += ["pgd:steps=5:restarts=3", "apgd:steps=10:targets=1", "pgd:steps=5:odi=2", "pgd:steps=5:eot=2"]
@@ -61,6 +62,20 @@ def test_every_attack_keeps_the_contract(check, case):
 def test_a_long_attack_keeps_to_the_box_too(case):
     """A value that grows in each step without a gradient becomes infinite only after many."""
     checks.check_the_model_sees_the_box_only(case)
+
+
+@pytest.mark.parametrize("case", [Case(word(name, 20), norm) for name in OURS for norm in ALLOWED(name)], ids=str)
+def test_the_model_gets_inputs_of_their_own_type_whatever_torchs_default_is(case):
+    seen = set()
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 5))
+    model.register_forward_pre_hook(lambda module, inputs: seen.add(inputs[0].dtype))
+    x = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    y, threat = model(x).argmax(1), LpThreat.parse(f"{case.norm}:{EPS[case.norm]}")
+    torch.set_default_dtype(torch.float64)  # as a model's file may do; a fixture of all tests takes it back
+    found = assail(model, make(case.attack), x, y, threat)
+
+    assert seen == {torch.float32}
+    assert found.x_adv.dtype == torch.float32
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case not in ABLE], ids=str)
