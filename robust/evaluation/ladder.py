@@ -16,6 +16,7 @@ from robust.attacks.spec import Spec
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.words import GRADIENT_FREE
 
+NEAREST = "fab:steps=2:candidates=9"  # which boundary is nearest need not be that of a class whose logit is near
 SHARE, AGAIN = 0.98, 0.995  # of a sample's distance: the radius in which a suite's attack seeks a nearer input
 PRICE = 1500.0  # passes that a sample that comes nearer may cost
 SPARE = 900.0  # passes of a sample; after fewer there is room for one attack more
@@ -60,6 +61,7 @@ def ladder(
     fit = partial(fit_classes, classes=classes, criterion=criterion)
     broad = [*dict.fromkeys(fit(stage.attack) for stage in stages if is_broad(stage))]
     return [
+        _approach(NEAREST, load),
         _approach(fit(f"fab:steps={fab}:targets=3"), load),
         _descent("descent", walk, 8),
         *(_approach(text, load, few=True) for text in dict.fromkeys(map(fit, others))),
@@ -149,5 +151,8 @@ def _inwards(text: str, load: Callable[[str], Any], r: int) -> Rung:
 def count_passes(text: str, load: Callable[[str], Any]) -> float:
     """Count the passes of a sample that an attack takes at most."""
     steps = sum((attack.steps + 1) * getattr(attack, "starts", 1) for attack, _ in rounds_of(make(text, load)))
-    name = Spec.parse(text).name
-    return (1.0 if name in GRADIENT_FREE else 4.0 if name == "fab" else 3.0) * steps
+    spec = Spec.parse(text)
+    options = dict(spec.options)
+    if spec.name == "fab":  # with targets their class is asked for beside
+        return (4.0 if "targets" in options else 1 + 2 * int(options.get("candidates", 9))) * steps
+    return (1.0 if spec.name in GRADIENT_FREE else 3.0) * steps

@@ -26,6 +26,7 @@ from tests.oracles.margins import adversarial_distance
 from tests.oracles.regions import layers_of
 
 WIDE = (-5.0, 5.0)
+DUAL = {"linf": 1, "l2": 2, "l1": torch.inf}
 
 
 class Single(Affine):
@@ -47,6 +48,24 @@ def test_the_distances_of_a_linear_model_are_exact(norm, classes):
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_they_are_exact_where_the_nearest_class_is_not_among_the_largest_logits(norm):
+    generator = torch.Generator().manual_seed(2)
+    model = nn.Linear(12, 10)
+    scale = 0.2 + 2 * torch.rand(10, 1, generator=generator)  # of unlike length: a far logit may have a near boundary
+    model.weight.data, model.bias.data = (torch.randn(*s, generator=generator) for s in ((10, 12), (10,)))
+    model.weight.data *= scale
+    x = torch.rand(40, 12, generator=generator) - 0.5
+    logits = model(x).detach()
+    found = measure_curve(model, x, y := logits.argmax(1), norm, bounds=WIDE)
+
+    steep = torch.linalg.vector_norm(model.weight[None] - model.weight[y][:, None], DUAL[norm], dim=2).detach()
+    exact = ((logits.gather(1, y[:, None]) - logits) / steep).double().scatter(1, y[:, None], torch.inf)
+    ranks = logits.argsort(1, descending=True).argsort(1).gather(1, exact.argmin(1, keepdim=True))
+    assert (ranks > 3).sum() > 0
+    np.testing.assert_allclose(found.distance, exact.amin(1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("text", ["within:1", "within:50%", "labels", "labels:any=0,2"])
 def test_the_distances_of_linear_values_and_labels_are_exact(norm, text):
     model, x = Single(3), inputs(20, (12,)).float() - 0.5
@@ -60,7 +79,7 @@ def test_the_distances_of_linear_values_and_labels_are_exact(norm, text):
         room = ((2 * y - 1) * out)[:, [0, 2] if "any" in text else [0, 1, 2]]
     found = measure_curve(model, x, y, norm, bounds=WIDE, criterion=read_criterion(text))
 
-    dual = torch.linalg.vector_norm(model.weight.double(), {"linf": 1, "l2": 2, "l1": torch.inf}[norm], dim=1)
+    dual = torch.linalg.vector_norm(model.weight.double(), DUAL[norm], dim=1)
     exact = (room / dual[[0, 2] if "any" in text else [0, 1, 2]]).amin(1).clamp_min(0).detach().numpy()
     assert 0 < (exact == 0).sum() < 20
     np.testing.assert_allclose(found.distance, exact, rtol=1e-4)
