@@ -3,6 +3,7 @@
 import math
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,9 +63,16 @@ def read_arrays(path: Path, names: Iterable[str]) -> "list[NDArray[Any]]":
 
     ValueError, or whatever zipfile raises, if the file is damaged.
     """
+    refuse_irregular(path)
+    try:
+        return _read_members(path, names)
+    except (EOFError, RuntimeError, zlib.error) as error:  # of a byte that now says: encrypted, of another version
+        raise ValueError(f"{path.name} is damaged: {str(error) or type(error).__name__}") from error
+
+
+def _read_members(path: Path, names: Iterable[str]) -> "list[NDArray[Any]]":
     import numpy as np
 
-    refuse_irregular(path)
     with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as file:
         arrays: list[NDArray[Any]] = []
         for name in names:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from robust.attacks.threats.threat import read_threat
@@ -13,6 +14,7 @@ from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE
 from robust.evaluation.attack_run import PatchHome, RunOptions
 from robust.evaluation.batching import Batcher
+from robust.evaluation.kept_patches import KeptPatches
 from robust.evaluation.measure import measure_attack
 from robust.evaluation.universal import KEPT, describe_learning, digest_others
 from tests.distributed.together import together
@@ -153,3 +155,18 @@ def test_ranks_have_one_patch_which_the_first_keeps_for_any_number_of_them(tmp_p
 
     assert [home.exists() for home in homes] == [True, False]
     assert outcome(measure(homes[0])) == alone
+
+
+def test_whatever_byte_is_damaged_no_error_ends_the_run(tmp_path):
+    measure(tmp_path)
+    (file,) = (tmp_path / "patches").iterdir()
+    content = file.read_bytes()
+    kept = KeptPatches(tmp_path, file, (THREAT,), torch.as_tensor(subject()[2].x[:1]))
+    assert kept.read() is not None
+    begins = content.index(b"PK\x01\x02")  # the archive's directory, which says how it is read
+    read = []
+    for at in range(begins, len(content)):
+        file.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
+        read.append(kept.read())
+
+    assert None in read
