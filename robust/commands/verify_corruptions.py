@@ -3,6 +3,7 @@
 import numpy as np
 
 from robust.attacks.grammar.corruption import list_corruptions
+from robust.attacks.text import printable
 from robust.commands.row_check import Check, Row
 from robust.records.corrupted import Corrupted
 from robust.verification.check import check_labels
@@ -12,7 +13,8 @@ from robust.verification.corruptions import show_corrupted
 def check_corruptions(row: Row, corrupted: Corrupted) -> Check:
     """Corrupt each clean sample again, ask the model, and compare with what is recorded, where that was asked for.
 
-    A sample that is answered wrong under some corruption cannot be recorded as robust.
+    A sample that is answered wrong under some corruption cannot be recorded as robust. What the row says of the place,
+    before a Dataset's own resize or not, must be so.
     """
     bounds, x, y = (row.dataset.lo, row.dataset.hi), row.samples.x[:], row.samples.y
     resized = row.samples.find_resized(row.record.threat)
@@ -25,6 +27,12 @@ def check_corruptions(row: Row, corrupted: Corrupted) -> Check:
     standing = int((row.record.robust & (asked & ~right & ~near).any(1)).sum())
     faults = [f"{other} not as recorded"] * bool(other)
     faults += [f"{standing} samples are recorded as robust, and answered wrong under a corruption"] * bool(standing)
+    place, said = ("" if resized is None else resized.resize), row.record.corrupted_before
+    faults += [f"images are corrupted {_tell(place)}, and recorded as {_tell(said)}"] * (place != said)
     text = f"{np.count_nonzero(right & asked)} of {np.count_nonzero(asked)} corrupted inputs are answered right"
     text += f", {np.count_nonzero(~asked)} are recorded as not asked for" * bool((~asked).any())
     return Check("answers", not faults, "; ".join([text, *faults]))
+
+
+def _tell(place: str) -> str:
+    return f"before {printable(place)}" if place else "as the model gets them"

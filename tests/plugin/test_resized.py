@@ -114,7 +114,7 @@ def test_csv_and_page_say_so(measure, pytester):
     assert re.search(r"<caption>mean accuracy over 4 .* images were corrupted before Resize\(8\), to_tensor<", page)
 
 
-@pytest.mark.parametrize("change", ["nothing", "answers", "data"])
+@pytest.mark.parametrize("change", ["nothing", "answers", "data", "place"])
 def test_robust_verify_corrupts_them_there_again(measure, pytester, capsys, change):
     _, record = measure("resized")
     (path,) = (pytester.path / "resized/results").rglob("*.json")
@@ -122,6 +122,9 @@ def test_robust_verify_corrupts_them_there_again(measure, pytester, capsys, chan
         (attack,) = record.attacks
         columns = {**attack.columns, "corrupted": 1 - attack.columns["corrupted"]}
         path.write_text(replace(record, attacks=(replace(attack, columns=columns),)).to_json())
+    if change == "place":
+        provenance = {**record.provenance, "corrupted_before": "Resize(9)"}
+        path.write_text(replace(record, provenance=provenance).to_json())
     name = "hidden" if change == "data" else "resized"
     capsys.readouterr()
 
