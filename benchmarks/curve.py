@@ -42,8 +42,7 @@ LEGEND = (
     "image, the mean over the networks; the others get as many steps as make theirs as many as ours, as runs on few "
     "images tell, and keep their defaults else; EAD may stop early. FMN of foolbox 3.3.4 does not project in l2, where "
     "it divides a norm by itself, so more steps are of no use to it: there its DDN is the one to look at. FAB of "
-    "torchattacks ends in an error in l1. The same code judges all sides. The ladder is an earlier one: before "
-    "queries, before attacks are tried on few images first, and before the suite's attacks come twice."
+    "torchattacks ends in an error in l1. The same code judges all sides."
 )
 
 Distances = NDArray[np.float64]
