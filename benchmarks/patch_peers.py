@@ -51,7 +51,7 @@ LEGEND_ALL = (
 
 
 class Ours(NamedTuple):
-    """What one of our attacks took on each image, up to its success."""
+    """The outcome of one of our attacks on each image, and what it took."""
 
     robust: int
     passes: Tensor  # (n,): a backward one counted as two

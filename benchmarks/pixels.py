@@ -89,7 +89,7 @@ class Watched(FastCopy):
 
 
 class Reached(Exception):  # noqa: N818 - it is no error
-    """As few samples are left as were asked for."""
+    """The end of a run: as few samples are left as were asked for."""
 
 
 def reach(left: int, subject: Subject, threat: PixelThreat) -> tuple[str, str]:

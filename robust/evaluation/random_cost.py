@@ -1,4 +1,4 @@
-"""What attacks take of a model that answers at random, told before they begin."""
+"""The cost of attacks on a model that answers at random, told before they begin."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -171,7 +171,7 @@ class Trust(Struct):
     not_run: list[str] | UnsetType = UNSET
     parts: list[Part] | UnsetType = UNSET
     why: dict[str, str] | UnsetType = UNSET
-    """Of the checks that were skipped, by their names."""
+    """The reasons of the checks that were skipped, by their names."""
 
 
 class Classes(Struct):
