@@ -72,7 +72,7 @@ OTHERS = ["pgd:loss=margin", "pgd:loss=segpgd", "pgd:loss=js", "pgd:loss=mask-ce
 
 
 def test_what_each_attack_claims():
-    """What is listed here is in the table of docs/other-tasks.md; `torchattacks` is for classes alone."""
+    """Compare what is listed here with the table of docs/other-tasks.md; `torchattacks` is for classes alone."""
     exact = {(spec.partition(":")[0], norm) for spec, norm in EXACT}
 
     assert exact == {

@@ -1,4 +1,4 @@
-"""What attacks on a model that answers at random take is told before, and is what they take."""
+"""The cost of attacks on a model that answers at random: told before, and what they take."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What argparse would refuse on pytest's command line is one line."""
+"""Mistakes on pytest's command line that argparse would refuse: each is told in one line."""
 
 import pytest
 
