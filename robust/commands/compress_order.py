@@ -13,6 +13,7 @@ from robust.models.permissions import Permissions
 from robust.models.registry import PACKINGS
 from robust.models.spec import ModelSpec
 from robust.settings.aim import judge_dataset, read_criterion_option
+from robust.settings.architecture import read_arch
 from robust.settings.parsing import OptionError, blame
 from robust.settings.permissions import read_permissions
 from robust.settings.sources import Options, options_of_namespace
@@ -78,7 +79,7 @@ def _read(args: argparse.Namespace, options: Options) -> CompressOrder:
             raise ValueError(f"has several inputs ({dataset.layout}), and a packed network takes one")
     return CompressOrder(
         spec=spec,
-        arch=options["arch"].text,
+        arch=read_arch(options, [spec]),
         folder=Path.cwd(),
         normalize=read_normalization(options["normalize"]),
         output=read_output_form(options["output"]),

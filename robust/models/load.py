@@ -115,7 +115,8 @@ def load_raw(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> t
         return _find_factory(spec, arch, folder, terms)(), ()
     loaded = read_model(spec.path, terms)
     if isinstance(loaded.content, nn.Module):
-        return loaded.content, loaded.notes
+        idle = (f"it holds a network of its own, and the architecture {arch} is not used",) * (arch is not None)
+        return loaded.content, (*loaded.notes, *idle)
     weights = loaded.content
     if arch is None:
         refuse_bare_weights(weights)

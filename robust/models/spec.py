@@ -131,6 +131,14 @@ class ModelSpec:
             raise ValueError("holds weights only; name the architecture with --robust-arch")
 
     @property
+    def takes_arch(self) -> bool:
+        """Whether it, or a member of it, is a file that may hold weights alone, which --robust-arch is for.
+
+        A folder of robust compress names its own architecture.
+        """
+        return any(not (path / CARD).is_file() for path in self.files)
+
+    @property
     def plain(self) -> bool:
         """Whether the path alone identifies the model: weights, `make` without arguments, or a library's model."""
         return self.library is not None or (self.factory in (None, "make") and not (self.args or self.options))

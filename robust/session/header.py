@@ -6,6 +6,7 @@ from robust.attacks.draws import Draws
 from robust.attacks.text import printable
 from robust.attacks.words import describe_threat, families_of
 from robust.records.used import name_pool
+from robust.settings.architecture import is_taken
 from robust.settings.settings import Settings
 from robust.trust.pass_share import least_of, share_of
 
@@ -22,6 +23,10 @@ def describe_run(settings: Settings) -> list[str]:
     parts += [f"suites {', '.join(suite.name for suite in settings.suites)}"] * bool(settings.suites)
     draw = f"; draw {settings.draw}" * (settings.draw != settings.seed)
     lines = [f"robust: {'; '.join(parts)}; seed {settings.seed}{draw}"]
+    if settings.arch and not is_taken(settings.models, settings.surrogates):
+        lines.append(
+            f"robust: no model is a file of weights, so the ini file's robust_arch={settings.arch} is not used"
+        )
     if settings.draws:
         lines.append(f"robust: draws {settings.draws}: {Draws.parse(settings.draws).describe_cost()}")
     if settings.verdict is not None and (shares := "; ".join(_describe_shares(settings))):

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
 from robust.attacks.grammar.corruption import CORRUPTION
@@ -13,12 +12,13 @@ from robust.attacks.grammar.pixels import PIXELS
 from robust.attacks.grammar.spatial import SPATIAL
 from robust.attacks.grammar.universal import UNIVERSAL
 from robust.attacks.registry import ATTACKS, suggest
-from robust.attacks.source_options import SURROGATE, check_options
+from robust.attacks.source_options import check_options
 from robust.attacks.spec import Spec
 from robust.attacks.suite import WAYS, Suite, read_suite, suite_names
 from robust.attacks.words import canonical_threat, families_of, family_of
 from robust.data.dataset import Dataset
 from robust.models.spec import ModelSpec
+from robust.settings.architecture import list_surrogates
 from robust.settings.parsing import Hooks, OptionError, SettingsError, blame, read_items, read_list
 from robust.settings.queries import fit_queries, read_queries
 from robust.settings.sources import Options, OptionValue
@@ -48,6 +48,7 @@ class AttackPlan:
     threats: tuple[str, ...]  # canonical: "linf:8/255"
     attacks: tuple[str, ...]  # canonical: "pgd:steps=40"
     suites: tuple[Suite, ...]
+    surrogates: tuple[ModelSpec, ...]  # of the attacks, and of the suites' stages
     search: tuple[str, ...]  # how suites ask a cheaper copy of the model
     queries: int | None  # that each attack may make of a sample; None: as many as its steps say
     named: bool  # whether somebody named the attacks, so that they are not chosen by what the model answers with
@@ -80,17 +81,16 @@ def read_attack_plan(options: Options, dataset: Dataset, blind: bool, hooks: Hoo
         option, what = ("attack", "attack") if threats else ("threat", "threat model")
         raise OptionError(option, None, f"there is no {what} left to run ({HOOK})")
     allowed = read_items("threat", threats, partial(canonical_threat, folder=options["threat"].folder))
+    fitted = [fit_queries(text, queries, allowed, named=named) for text in read_items("attack", attacks, _read_attack)]
     plan = AttackPlan(
         allowed,
-        tuple(fit_queries(text, queries, allowed, named=named) for text in read_items("attack", attacks, _read_attack)),
+        tuple(fitted),
         suites,
+        tuple(list_surrogates(fitted, suites, options["attack"].folder)),
         read_list(options["search"], _read_way),
         queries,
         named,
     )
-    for attack in plan.attacks:
-        with blame("attack", attack):
-            _check_surrogate(attack, options["attack"].folder)
     _check_search(options["search"], options["suite"])
     if UNIVERSAL in families_of(plan.threats) and len(plan.attacks) > 1:
         raise OptionError("attack", plan.attacks[1], f"one patch serves all, and {plan.attacks[0]} is one already")
@@ -184,12 +184,6 @@ def _read_attack(text: str) -> str:
     except ValueError as error:
         raise ValueError(str(error).removeprefix(f"{spec}: ")) from None
     return str(spec)
-
-
-def _check_surrogate(attack: str, folder: Path) -> None:
-    """Raise ValueError or LookupError if the surrogate is no spec of a model, or its code is not there."""
-    if surrogate := dict(Spec.parse(attack).options).get(SURROGATE):
-        ModelSpec.parse(str(surrogate), folder, absent=True)
 
 
 def _change(hooks: Hooks, attacks: list[str], threats: list[str]) -> None:

@@ -11,6 +11,7 @@ from robust.data.folds import Fold, select_fold
 from robust.data.tables import fit_tables
 from robust.models.spec import ModelSpec
 from robust.settings.aim import Aim, read_aim
+from robust.settings.architecture import read_arch
 from robust.settings.attack_plan import read_attack_plan
 from robust.settings.baseline import read_baselines
 from robust.settings.curve import Curves, read_curves
@@ -72,7 +73,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
     dataset, groups = folds[0], read_groups(options["groups"])
     return Settings(
         models=models,
-        arch=options["arch"].text,
+        arch=read_arch(options, models, plan.surrogates),
         normalize=read_normalization(options["normalize"]),
         output=read_output_form(options["output"]),
         permissions=read_permissions(options["run-code"], options["safe-globals"], root / ".robust"),

@@ -14,6 +14,7 @@ from robust.gates import Gates
 from robust.models.permissions import Permissions
 from robust.models.spec import ModelSpec
 from robust.records.trust import Verdict
+from robust.settings.architecture import list_surrogates
 from robust.settings.baseline import Baselines, RegressionCheck
 from robust.settings.curve import Curves
 from robust.train.recipe import AS_IS
@@ -84,6 +85,11 @@ class Settings:
         curves = ["test_curve"] * bool(self.curves.ends)
         compared = ["test_regression"] * bool(self.regression_checks)
         return [*checks[0], "test_clean", *compared, *proofs, *attacks, *curves, *checks[1]]
+
+    @property
+    def surrogates(self) -> list[ModelSpec]:
+        """Return the models, beside those of the run, that attacks and stages of suites follow the gradient of."""
+        return list_surrogates(self.attacks, self.suites, self.attacks_below)
 
     @property
     def rows(self) -> tuple[str, ...]:

@@ -66,6 +66,10 @@ WRONG = {
         "net.pt: holds weights only (1 tensors, first w [2]). Say what they ",
     ),
     "options of pytest": (["net.pt", "--int8=static"], ": --arch=net.py:make, --arch=zoo:cnn or"),
+    "architecture of a factory": (
+        ["net.py:make", "--arch=net.py:make", "--int8=static"],
+        "--arch=net.py:make: it is for a file of weights, and no model is one (net.py:make); leave it out",
+    ),
     "black box": (["blackbox:net.py:make", "--int8=static"], "is no network whose weights could be compressed"),
     "compressed already": (["packed", "--int8=static"], "packed: is compressed already; compress the float network"),
     "raises": (

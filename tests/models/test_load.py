@@ -8,6 +8,7 @@ from torch import nn
 from robust import torchvision_compat
 from robust.models.format import Terms
 from robust.models.load import get_builder, load
+from robust.models.permissions import Permissions
 from robust.models.spec import ModelSpec
 from robust.models.weights import hash_weights
 from robust.user_code import import_file
@@ -180,6 +181,16 @@ def test_weights_alone_have_no_architecture(fill, tmp_path):
 
     with pytest.raises(ValueError, match=r"^holds weights only; name the architecture with --robust-arch"):
         get_builder(ModelSpec.parse("w.pt", tmp_path), None, tmp_path, Terms((3,), 10))
+
+
+def test_a_network_of_its_own_says_that_the_architecture_is_not_used(tmp_path):
+    torch.save(nn.Linear(3, 2), tmp_path / "full.pt")
+    spec = ModelSpec.parse("full.pt", tmp_path)
+    terms = Terms((3,), 10, Permissions(safe_globals=("torch.nn.modules.linear.Linear",), folder=tmp_path))
+
+    told = "it holds a network of its own, and the architecture net.py:make is not used"
+    assert told in load(spec, "net.py:make", tmp_path, terms).notes
+    assert told not in load(spec, None, tmp_path, terms).notes
 
 
 def test_weights_that_do_not_fit_are_reported_with_the_architecture(fill):

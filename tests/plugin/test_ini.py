@@ -14,7 +14,7 @@ MODEL = "--robust-model=net.py:make"
 
 # For each option: what the ini file says, what the command line says, and where it is to be seen in the settings.
 SAYS = {
-    "model": (["net.py:make"], ["net.py:bare"], lambda s: [spec.text for spec in s.models]),
+    "model": (["net.py:make", "weights.pt"], ["net.py:bare", "weights.pt"], lambda s: [spec.text for spec in s.models]),
     "arch": ("net.py:make", "net.py:bare", lambda s: s.arch),
     "normalize": ("0.5/0.25", "0.4/0.3", lambda s: s.normalize),
     "output": ("logit", "logits:probability", lambda s: s.output),

@@ -28,6 +28,11 @@ WRONG = {
     ),
     "files in one option": (["model=a.pt,b.pt"], "model=a.pt,b.pt", "give each of 2 models for itself"),
     "model given twice": ([NET, "model=net.py:make()"], "model=net.py:make()", "given twice"),
+    "architecture of a factory": (
+        [NET, "model=zoo:cnn", "arch=net.py:bare"],
+        "arch=net.py:bare",
+        "no model is one (net.py:make, zoo:cnn); leave it out",
+    ),
     "unknown normalisation": (["normalize=cifar"], "normalize=cifar", "'cifar10'"),
     "float and what it has not": (
         ["compare=float", "compare-fail=mean:+2"],

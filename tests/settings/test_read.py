@@ -17,7 +17,7 @@ NET = "model=net.py:make"
 # By option: what is given, and what the settings then hold.
 GOOD = {
     "model": (["model=zoo:cnn"], lambda s: [spec.name for spec in s.models], ["net", "cnn"]),
-    "arch": (["arch=zoo:cnn"], lambda s: s.arch, "zoo:cnn"),
+    "arch": (["model=weights.pt", "arch=zoo:cnn"], lambda s: s.arch, "zoo:cnn"),
     "normalize": (["normalize=.50/.250"], lambda s: s.normalize, "0.5/0.25"),
     "output": (["output=0:probability"], lambda s: s.output, "0:probability"),
     "road": (["road=twin"], lambda s: s.road, "twin"),
@@ -155,7 +155,14 @@ def test_what_is_typed_wins_over_the_ini_file(folder):
 
 def test_relative_paths_are_below_the_working_folder_or_the_ini_file(folder):
     here, project = folder / "package", folder
-    said = ["model=net.py:make", "arch=net.py:bare", "attack=fgsm", "leaderboard=board", "compare=runs"]
+    said = [
+        "model=net.py:make",
+        "model=weights.pt",
+        "arch=net.py:bare",
+        "attack=fgsm",
+        "leaderboard=board",
+        "compare=runs",
+    ]
     settings = read(here, ini=said, project=project)
     assert settings.models[0].path == project / "net.py"
     assert (settings.folder, settings.models_below, settings.attacks_below) == (project,) * 3
