@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from robust.settings.pytest_options import add_options, read_option, refuse_unknown_keys
-from robust.settings.typed_options import refuse_malformed, refuse_unknown, types_gate
+from robust.settings.typed_options import list_sources, refuse_malformed, refuse_unknown, types_gate
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +31,8 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     config: pytest.Config | None = pluginmanager.get_plugin("pytestconfig")
     if config is not None:
-        refuse_malformed(config.invocation_params.args)
+        for where, words in list_sources(config):
+            refuse_malformed(words, where)
     add_options(parser)
 
 

@@ -1,7 +1,12 @@
-"""Mistakes in what is typed on pytest's command line, for which argparse would print its usage: told in one line."""
+"""Mistakes in what is typed for pytest, for which argparse would print its usage: told in one line.
 
+It is typed on the command line, in the variable PYTEST_ADDOPTS and in the ini file's addopts.
+"""
+
+import os
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import pytest
@@ -12,8 +17,22 @@ OURS = "--robust-"
 FLAGS = {f"{OURS}{option.name}": option for option in OPTIONS}
 
 
-def refuse_malformed(typed: Sequence[str]) -> None:
-    """Raise pytest.UsageError for an option of ours without its value, or with one that it does not take."""
+def list_sources(config: pytest.Config) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield (where words are typed, as a message begins; the words), for each place where options can be typed."""
+    yield "", config.invocation_params.args
+    yield "PYTEST_ADDOPTS: ", shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+    try:
+        words = config.getini("addopts")
+    except (AttributeError, ValueError):  # a plugin of pytest.main's own arguments is there before the ini file is
+        words = []
+    yield f"{config.inipath.name if words and config.inipath else '--override-ini'}: addopts: ", words
+
+
+def refuse_malformed(typed: Sequence[str], where: str = "") -> None:
+    """Raise pytest.UsageError for an option of ours without its value, or with one that it does not take.
+
+    The message begins with `where` it is typed.
+    """
     for text, after in pairwise([*typed, "--"]):
         if text == "--":
             return
@@ -22,9 +41,9 @@ def refuse_malformed(typed: Sequence[str]) -> None:
         if option is None:
             continue
         if option.flag and equals:
-            raise pytest.UsageError(f"{flag}: it takes no value, got {value!r:.80}; write {flag}")
+            raise pytest.UsageError(f"{where}{flag}: it takes no value, got {value!r:.80}; write {flag}")
         if not (option.flag or option.bare or equals) and _is_option(after):
-            raise pytest.UsageError(f"{flag}: its value is missing; write {flag}={option.metavar}")
+            raise pytest.UsageError(f"{where}{flag}: its value is missing; write {flag}={option.metavar}")
 
 
 def _is_option(text: str) -> bool:

@@ -61,6 +61,38 @@ def test_pytest_ends_with_the_line(pytester, typed, told):
     result.stderr.fnmatch_lines([told])
 
 
+MALFORMED = {
+    "--robust-certify": "--robust-certify: its value is missing; write --robust-certify=METHOD",
+    "--robust-download=1": "--robust-download: it takes no value, got '1'; write --robust-download",
+}
+
+
+@pytest.mark.parametrize("typed", MALFORMED)
+@pytest.mark.parametrize("place", ["PYTEST_ADDOPTS", "tox.ini", "--override-ini"])
+def test_the_same_in_addopts_is_one_line_that_names_the_place(pytester, monkeypatch, place, typed):
+    begins, args = f"{place}: addopts: ", []
+    if place == "PYTEST_ADDOPTS":
+        begins = f"{place}: "
+        monkeypatch.setenv("PYTEST_ADDOPTS", typed)
+    elif place == "tox.ini":
+        pytester.makeini(f"[pytest]\naddopts = -q {typed}\n")
+    else:
+        args = ["-o", f"addopts={typed}"]
+    result = pytester.runpytest_inprocess("--robust-samples=3", *args)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert [line for line in result.errlines if line] == [f"ERROR: {begins}{MALFORMED[typed]}"]
+
+
+def test_a_misspelt_option_in_addopts_is_one_line(pytester):
+    pytester.makeini("[pytest]\naddopts = --robust-sampels=3\n")
+    result = pytester.runpytest_inprocess()
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert len([line for line in result.errlines if line]) == 1
+    result.stderr.fnmatch_lines(["ERROR: unknown option '--robust-sampels', did you mean '--robust-samples'? Known: *"])
+
+
 def test_an_option_that_a_conftest_declares_is_known(pytester):
     pytester.makeconftest("def pytest_addoption(parser):\n    parser.addoption('--robust-mine')\n")
     pytester.makepyfile("def test_own(pytestconfig):\n    assert pytestconfig.option.robust_mine == '3'\n")
