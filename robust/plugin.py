@@ -73,6 +73,11 @@ def pytest_configure(config: pytest.Config) -> None:
     elif read_option(config, "only") or types_gate(config.invocation_params.args):
         how = "--robust-model=net.py:make of pytest, or as robust evaluate net.py:make"
         raise pytest.UsageError(f"there is no model to test; name one, as {how}")
+    else:
+        from robust.settings.waiting_gates import WaitingGates, list_waiting
+
+        if waiting := list_waiting(config):
+            config.pluginmanager.register(WaitingGates(waiting), "robust-waiting")
 
 
 @pytest.fixture(scope="session")

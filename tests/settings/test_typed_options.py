@@ -110,11 +110,31 @@ def test_a_gate_without_a_model_is_not_silently_off(pytester, gate):
     )
 
 
-def test_a_gate_in_an_ini_file_waits_for_a_model(pytester):
-    pytester.makeini("[pytest]\nrobust_fail_under = 60\n")
+@pytest.mark.parametrize("args", [(), ("-q",), ("-W", "error"), ("-n2",), ("--collect-only",)], ids=" ".join)
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("robust_fail_under = 60", "robust_fail_under"),
+        ("robust_compare = latest\nrobust_fail_under =\n  60", "robust_fail_under and robust_compare"),
+        ("robust_compare =", "robust_compare"),  # with a model it is refused: it is empty
+        ("addopts = --robust-fail-under=60", "--robust-fail-under"),
+    ],
+)
+def test_a_gate_in_an_ini_file_waits_for_a_model_and_says_so(pytester, line, named, args):
+    pytester.makeini(f"[pytest]\n{line}\n")
+    pytester.makepyfile("def test_own(): pass")
+    result = pytester.runpytest_inprocess(*args)
+
+    told = f"robust: no model was tested, so {named} gated nothing; name one, as --robust-model=net.py:make"
+    assert result.ret == 0
+    assert [text for text in result.outlines if text.startswith("robust: ")] == [told]
+
+
+def test_without_a_gate_nothing_is_said(pytester):
+    pytester.makeini("[pytest]\nrobust_samples = 60\nrobust_fail_under =\n")
     pytester.makepyfile("def test_own(): pass")
 
-    assert pytester.runpytest_inprocess().ret == 0
+    pytester.runpytest_inprocess().stdout.no_fnmatch_line("robust: *")
 
 
 def test_the_help_answers_beside_an_unknown_option(pytester):
