@@ -95,21 +95,27 @@ def _of_table(table: Any, remarks: Remarks) -> tuple[Any, Any]:
 
 
 def _of_loader(loader: Any, remarks: Remarks) -> tuple[Any, Any]:
-    """Return the items of a torch DataLoader, in the order of its data set, which a shuffling loader has lost."""
-    from torch.utils.data import Subset, default_collate
+    """Return the items of a torch DataLoader, in the order of its data set, which a shuffling loader has lost.
+
+    Its collate_fn makes each of them: of a list of one item, or of the item itself if the loader makes no batches.
+    """
+    from torch.utils.data import Subset, default_collate, default_convert
 
     dataset = loader.dataset
     if not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
         return read_stream(_Unbatched(loader, remarks) if loader.batch_size is not None else loader, remarks)
+    batches = loader.batch_size is not None or loader.batch_sampler is not None
     rows = _rows_of(loader)
     remarks.note("a DataLoader is read in the order of its data set")
 
-    plain = loader.batch_size is None or loader.collate_fn is default_collate
+    plain = loader.collate_fn in (None, default_collate if batches else default_convert)
 
     def get(row: int) -> Any:
         item = dataset[rows[row]]
         if plain:
             return item
+        if not batches:
+            return loader.collate_fn(item)
         x, y = split_item(loader.collate_fn([item]), remarks)
         return next(unbatch(x)), to_array(y, "labels")[0]
 
@@ -118,13 +124,24 @@ def _of_loader(loader: Any, remarks: Remarks) -> tuple[Any, Any]:
 
 
 def _rows_of(loader: Any) -> list[int] | range:
-    """Return the rows that a loader gives: those of its sampler if that leaves some out, else all."""
+    """Return the rows that a loader gives: those of its sampler if that leaves some out, else all.
+
+    ValueError for a sampler of batches that is not given as batch_sampler: then each item is a batch.
+    """
     rows = range(len(loader.dataset))
+    if loader.batch_size is None and loader.batch_sampler is not None:  # the user's own
+        drawn = {int(row) for batch in loader.batch_sampler for row in batch}
+        return rows if len(drawn) == len(rows) else sorted(drawn)
     try:
-        drawn = len(loader.sampler)
+        if len(loader.sampler) >= len(rows):
+            return rows
     except TypeError:
         return rows
-    return rows if drawn >= len(rows) else sorted({int(row) for row in loader.sampler})
+    try:
+        return sorted({int(row) for row in loader.sampler})
+    except TypeError:
+        problem = "its DataLoader has a sampler whose draws are no row numbers"
+        raise ValueError(f"{problem}; give one of batches as batch_sampler, or return the data set alone") from None
 
 
 class _Unbatched:
