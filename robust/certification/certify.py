@@ -35,6 +35,8 @@ from robust.data.dataset import Samples
 from robust.device import device_of
 from robust.distributed.ranks import Ranks
 from robust.flags import Flags
+from robust.models.traits import is_queried
+from robust.models.twinned import is_twinned
 from robust.models.weights import hash_weights
 from robust.records.certificate import Certificate
 from robust.user_code import hash_sources
@@ -64,7 +66,7 @@ class Certifier:
         refuse_threat(str(threat))
         if criterion.labels == "map":
             raise NoBoundsError(f"no bounds are known of a share of pixels, {criterion}")
-        graph = read_graph(module, x)
+        graph = _read(module, x)
         if graph.classes < 2 and criterion.labels == "class":
             raise NoBoundsError(f"it answers one input with the shape {(1, graph.classes)}, expected (1, classes)")
         if criterion.labels == "class":  # of other labels there are such functions
@@ -137,6 +139,17 @@ class Certifier:
             if method == "alpha-crown":
                 margins = bound_by_best_lines(bounds, y, margins, self.criterion)
         return torch.where(bounds.finite(), margins.amin(1), -math.inf)
+
+
+def _read(module: nn.Module, x: Tensor) -> Graph:
+    """Return the graph of a module; a compressed one is refused in plain words, and not by what torch says of it."""
+    try:
+        return read_graph(module, x)
+    except NoBoundsError as error:
+        if not (is_twinned(module) or is_queried(module)):
+            raise
+        problem = "it is compressed to a form of which no bounds are known"
+        raise NoBoundsError(f"{problem}; certify the float network that it was made from") from error
 
 
 def certify(

@@ -54,6 +54,27 @@ def test_a_road_that_there_is_not_is_refused(run, packed):
     result.stderr.fnmatch_lines(["ERROR: --robust-model=packed: passes no gradient of its own to the inputs; take *"])
 
 
+@pytest.mark.parametrize(
+    "packing",
+    [["--int8=static"], ["--int8=dynamic"], ["--int8=static", "--form=export"], ["--prune=0.5", "--form=onnx"]],
+)
+def test_a_form_without_bounds_is_not_certified_and_told_in_plain_words(run, packed, packing):
+    packed(*packing)
+    result = run("--robust-model=packed", "--robust-certify=ibp")
+
+    form = "packed cannot be certified: it is compressed to a form of which no bounds are known"
+    told = f"{form}; certify the float network that it was made from; --robust-certify=none leaves it out"
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert [line for line in result.errlines if line] == [f"ERROR: --robust-certify=ibp: {told}"]
+
+
+def test_a_pruned_network_is_certified(run, folder, packed):
+    packed("--prune=0.5")
+    run("--robust-model=packed", "--robust-certify=ibp", "--robust-threat=linf:0.001").assert_outcomes(passed=4)
+
+    assert only_record(folder).certificate.certified.any()
+
+
 def test_a_warning_of_torch_is_no_error_of_the_users(run, folder, packed):
     packed("--int8=static")
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
