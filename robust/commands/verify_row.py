@@ -14,15 +14,14 @@ from robust.commands.row_check import Check, Row
 from robust.commands.verify_bounds import certify_again
 from robust.commands.verify_corruptions import check_corruptions
 from robust.commands.verify_curve import check_curve, check_radii
+from robust.commands.verify_queries import find_wrong_queries
 from robust.commands.verify_scores import compare_scores
 from robust.evaluation.illustrate import to_images
 from robust.flags import Flags
 from robust.models.weights import count_parameters, hash_weights
-from robust.records.attack_outcome import AttackOutcome
 from robust.records.certificate import Certificate
 from robust.records.evidence import Evidence
 from robust.records.gallery import Gallery
-from robust.records.queries import queries_of
 from robust.records.record import Record
 from robust.verification.check import check_labels, describe_faults, verify
 from robust.verification.rounding import verify_rounded
@@ -117,20 +116,13 @@ def _find_contradictions(record: Record, evidence: Evidence) -> Iterator[str]:
             yield "samples that are adversarial, and not answered right without an attack"
         if any(a.rounded is not None and (a.rounded & ~a.adversarial).any() for a in record.attacks):
             yield "samples that are adversarial by rounded inputs alone"
-        if any(_count_most(a) > a.asked for a in record.attacks):
-            yield "samples with more queries than any was asked"
+        yield from filter(None, (find_wrong_queries(attack, record.threat) for attack in record.attacks))
         if any(a.stages and a.stages[-1].adversarial > a.adversarial.sum() for a in record.attacks):
             yield "stages that found more than all together"
         if (recorded := record.provenance.get("classes")) and _count_by_class(record, evidence) != [
             recorded[key] for key in CLASSES
         ]:
             yield "counts by class that are not those of the outcomes"
-
-
-def _count_most(attack: AttackOutcome) -> float:
-    """Return the most queries that a first success of an attack took; 0 where they are not counted."""
-    queries = queries_of(attack)
-    return 0.0 if queries is None else float(queries[np.isfinite(queries)].max(initial=0))
 
 
 def _count_by_class(record: Record, evidence: Evidence) -> list[list[int]]:

@@ -17,7 +17,7 @@ from robust.flags import Flags, pack, union
 from robust.records.added import ADDED, MITIGATED
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, describe_outcome
 from robust.records.certificate import Certificate, certificate_from_json
-from robust.records.columns import REGIONS, SCORE, UNDECIDED, Columns, read_columns, take_flags, write_columns
+from robust.records.columns import REGIONS, SCORE, Columns, read_columns, take_flags, write_columns
 from robust.records.corrupted import Corrupted, find_corrupted
 from robust.records.curve import Curve, check_curve, curve_from_json
 from robust.records.groups import Group, Groups, count_groups, keep_seen, read_classes
@@ -27,6 +27,7 @@ from robust.records.parse import parse_content, refuse_idle, write_content
 from robust.records.queries import check_queries
 from robust.records.schema_1 import CRITERION
 from robust.records.trust import TrustReport, trust_from_json
+from robust.records.undecided import check_undecided, count_undecided
 from robust.records.unknown import find_unknown, put_back
 from robust.records.used import MAX_NAME, DataUsed, ModelUsed, shorten
 
@@ -99,10 +100,7 @@ class Record:
 
         Both are 0 where the answers are not random.
         """
-        none = np.zeros(self.data.n, bool)
-        clean = none if (marks := self.columns.get(UNDECIDED)) is None else marks != 0
-        shown = union(attack.adversarial & (attack.columns.get(UNDECIDED, none) == 0) for attack in self.attacks)
-        return int((clean & ~self.correct).sum()), int((self.correct & ~self.robust & ~shown).sum())
+        return count_undecided(self.correct, self.columns, self.attacks)
 
     @property
     def regions(self) -> Scores | None:
@@ -298,6 +296,7 @@ class Record:
         check_curve(record.curve, record.threat, record.correct, record.robust, record.certificate)
         for attack in record.attacks:
             check_queries(attack)
+        check_undecided(record.draws, record.correct, record.columns, record.attacks)
         known = list_known(record)
         record.unknown.update(find_unknown(content, known))
         refuse_idle(record.unknown, known)

@@ -20,6 +20,7 @@ from robust.attacks.threats.threat import read_threat
 from robust.certification.certify import Certifier, certify
 from robust.cli import main
 from robust.commands.verify_bounds import certify_again
+from robust.commands.verify_queries import find_wrong_queries
 from robust.data.dataset import DATA, NotHereError
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
@@ -359,6 +360,52 @@ def test_queries_of_a_first_success_beyond_all_that_were_asked_are_found(folder,
 
         assert code == status
         assert ("samples with more queries than any was asked" in out) == bool(status)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "told"),
+    [
+        ("square:steps=40", 42, ""),
+        ("square:steps=40", 43, "43 queries of a sample, and square:steps=40 makes at most 42 under linf:0.15"),
+        ("square:restarts=2:steps=40", 83, ""),
+        ("square:restarts=2:steps=40", 84, "makes at most 83 under"),
+        ("square:eot=2:steps=40", 43, ""),  # asks twice a step
+        ("pgd:steps=40", 43, ""),  # as a later version may count them
+    ],
+)
+def test_more_queries_than_the_steps_of_an_attack_make_are_found(folder, verify, name, asked, told):
+    record = Record.from_json(place().read_text())
+    (attack,) = record.attacks
+    queries = np.where(attack.adversarial, 40, np.where(record.correct, np.inf, 0)).astype(np.float32)
+    changed = replace(attack, name=name, asked=asked, columns={**attack.columns, "queries": queries})
+    found = find_wrong_queries(changed, record.threat)
+
+    assert told in found
+    assert bool(told) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("draws", "clean", "attacked", "told"),
+    [
+        ("mean:2", lambda r: ~r.correct, lambda a: a.adversarial, ""),
+        ("", lambda r: ~r.correct, lambda a: a.adversarial & False, "undecided, and the answers are not random"),
+        ("", lambda r: r.correct & False, lambda a: a.adversarial, "undecided, and the answers are not random"),
+        ("mean:2", lambda r: r.correct, lambda a: a.adversarial, "undecided that do not count as wrong"),
+        ("mean:2", lambda r: ~r.correct, lambda a: ~a.adversarial, "undecided that do not count as wrong"),
+    ],
+)
+def test_undecided_samples_that_cannot_be_are_found(folder, draws, clean, attacked, told):
+    record = Record.from_json(place().read_text())
+    (attack,) = record.attacks
+    marked = replace(attack, columns={**attack.columns, "undecided": attacked(attack)})
+    columns = {**record.columns, "undecided": clean(record)}
+    text = replace(record, draws=draws, columns=columns, attacks=(marked,)).to_json()
+
+    if not told:
+        assert sum(Record.from_json(text).undecided) == (~record.robust).sum()
+        return
+    with pytest.raises(ValueError, match=rf"^its parts do not agree: samples are {told}$"):
+        Record.from_json(text)
 
 
 def test_rounded_outcomes_that_are_not_so_are_found(folder, verify):
