@@ -1,4 +1,4 @@
-"""The samples of a random model that no test decided, and that so count as wrong: their number, and what they agree with.
+"""The samples of a random model that no test decided, so that they count as wrong: their number, and their marks.
 
 They are the column `undecided` of the samples without an attack and of each attack, (n,). No torch.
 """
@@ -44,4 +44,5 @@ def _read(columns: Columns, n: int) -> Flags:
     marks = columns.get(UNDECIDED, np.zeros(n, bool))
     if marks.shape != (n,):
         raise ValueError("not a record: the column 'undecided' must be a bit for each sample")
-    return marks != 0
+    undecided: Flags = marks != 0
+    return undecided
