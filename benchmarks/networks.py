@@ -38,7 +38,8 @@ def main(argv: list[str] | None = None) -> int:
 def training_command(case: Case) -> list[str]:
     """Return the command that trains a network, for a shell in the repository's root."""
     command = [sys.executable, "-m", "robust", "train", case.arch, f"--recipe={case.recipe}", f"--data={case.data}"]
-    return [*command, f"--threat={case.threat}", f"--seed={case.seed}", f"--out={case.path.relative_to(ROOT)}"]
+    threat, out = case.trained or case.threat, case.path.relative_to(ROOT)
+    return [*command, f"--threat={threat}", f"--seed={case.seed}", f"--out={out}"]
 
 
 def describe_quarter(case: Case) -> str:

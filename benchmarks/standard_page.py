@@ -13,6 +13,7 @@ HALVES = {
     "first": "First half, to choose by",
     "aside": "Second half, set aside until the choice was made",
     "third": "Third group, of other kinds, trained after the choice and measured once",
+    "fourth": "Fourth group, of other kinds again, set aside when stages were chosen once more, and measured once",
     "chosen-on": "Networks that standard-1 was first chosen on",
 }
 HEADS = ("network", "threat", "n", "right", "robust %", "forwards", "backwards", "seconds", "time", "gradients")
@@ -61,13 +62,13 @@ class Result:
 
 
 def tables(results: Sequence[Result]) -> list[str]:
-    """Return the lines of the page: the table and the sums of each group, and what must hold over three of them."""
+    """Return the lines of the page: the table and the sums of each group, and what must hold over all but the last."""
     lines = []
     for half, title in HALVES.items():
         if part := [result for result in results if result.case.half == half]:
             lines += [f"## {title}", "", *table.markdown(HEADS, map(_cells, part), words=2), "", *sums(part), ""]
     halves = [result for result in results if result.case.half != "chosen-on"]
-    return [*lines, "## What must hold over the first three groups", "", *bounds(halves)]
+    return [*lines, "## What must hold over the first four groups", "", *bounds(halves)]
 
 
 def describe(result: Result) -> str:
@@ -90,7 +91,7 @@ def sums(results: Sequence[Result]) -> list[str]:
 
 
 def bounds(results: Sequence[Result]) -> list[str]:
-    """Return a line for each bound, over the networks of both halves and of the third group."""
+    """Return a line for each bound, over the networks of the first four groups."""
     names = {result.case.name for result in results}
     above = {result.case.name for result in results if result.above > 0}
     below = {result.case.name for result in results if result.above < 0} - above

@@ -45,13 +45,14 @@ class Case:
     """A network that suites are compared on, as networks.toml describes it."""
 
     name: str
-    half: str  # "first", "aside", "third", or "chosen-on"
+    half: str  # "first", "aside", "third", "fourth", or "chosen-on"
     arch: str
     data: str
     recipe: str
-    threat: str  # of the training, and the usual one of attacks
+    threat: str  # the usual one of attacks, and of the training if `trained` names no other
     seed: int = 0
     quarter: str = ""  # the eps that leaves about a quarter
+    trained: str = ""  # the threat model of the training
     weights: str = ""  # the file, below the root; by default that of the name in models/
     n: int = 100
     masked: bool = False  # whether its gradients are hidden on purpose, so that quick-1 may leave more

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from robust.attacks.text import printable
 from robust.models.format import Loaded, Terms, read_model
@@ -43,7 +44,8 @@ def refuse_bare_weights(weights: Weights) -> NoReturn:
 def fit_weights(module: nn.Module, weights: Weights) -> tuple[str, ...]:
     """Load `weights` into `module`, by its names or behind a prefix; return notes on what was done to the names.
 
-    ValueError lists the tensors that are missing, unexpected, of another shape or of complex numbers.
+    Lazy layers take the shapes of the file. ValueError lists the tensors that are missing, unexpected, of another shape
+    or of complex numbers.
     """
     state = module.state_dict()
     if compiled := any(COMPILED in name for name in state):  # in whole or in part: names are compared without that
@@ -56,7 +58,7 @@ def fit_weights(module: nn.Module, weights: Weights) -> tuple[str, ...]:
         "of another shape": [
             f"{name} {list(stripped[name].shape)} in the file, {list(state[name].shape)} in the model"
             for name in both
-            if stripped[name].shape != state[name].shape
+            if not is_lazy(state[name]) and stripped[name].shape != state[name].shape
         ],
         "of complex numbers": [name for name in both if stripped[name].is_complex() > state[name].is_complex()],
     }

@@ -19,6 +19,16 @@ def test_weights_that_fit_are_loaded(file, write):
         assert torch.equal(taker.state_dict()[name], tensor), name
 
 
+def test_lazy_layers_take_the_shapes_of_the_file():
+    giver, taker = (nn.Sequential(nn.LazyLinear(3), nn.LazyBatchNorm1d()) for _ in range(2))
+    x = torch.rand(4, 2)
+    giver(x)
+
+    fit_weights(taker, giver.state_dict())
+
+    assert torch.equal(taker.eval()(x), giver.eval()(x))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
