@@ -3,7 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -86,15 +86,30 @@ class Contest:
             write_run(self.path, Run(str(self.threat), self.on.n, len(self.on.x), outcomes))
         return self.kept
 
+    def confirm(self) -> list[str]:
+        """Measure the sides that are of earlier code once, without their times; return those that differ.
+
+        The others, which leave the same images after the same passes, are those of this code, and keep their times.
+        """
+        kept = self.kept.outcomes
+        now = {name: self._measure_once(name) for name in self.kept.outdated(self.inputs) if name in kept}
+        same = {name: outcome for name, outcome in now.items() if outcome.agrees(kept[name])}
+        current = {name: replace(outcome, seconds=kept[name].seconds) for name, outcome in same.items()}
+        write_run(self.path, replace(self.kept, outcomes=kept | current))
+        return self.kept.outdated(self.inputs)
+
     def _measure(self, names: Iterable[str]) -> dict[str, Outcome]:
-        on, measured = self.on, defaultdict(list)
+        measured = defaultdict(list)
         for name in turns(names):
-            effort = spend(self._attacker(name), on, self.seed)
-            robust = ~adversarial(on.model, effort.x_adv, on.x, on.y, self.threat)
-            left = tuple(robust.nonzero().flatten().tolist())
-            outcome = Outcome(left, effort.forwards, effort.backwards, effort.seconds, self.inputs[name])
-            measured[name].append(outcome)
+            measured[name].append(self._measure_once(name))
         return {name: mean_time(outcomes) for name, outcomes in measured.items()}
+
+    def _measure_once(self, name: str) -> Outcome:
+        on = self.on
+        effort = spend(self._attacker(name), on, self.seed)
+        robust = ~adversarial(on.model, effort.x_adv, on.x, on.y, self.threat)
+        left = tuple(robust.nonzero().flatten().tolist())
+        return Outcome(left, effort.forwards, effort.backwards, effort.seconds, self.inputs[name])
 
     def _attacker(self, name: str) -> Attacker:
         if name != PEER:

@@ -17,6 +17,10 @@ class Outcome:
     seconds: float  # of processor time
     inputs: str  # a digest of what determines it; with another it is measured again
 
+    def agrees(self, other: "Outcome") -> bool:
+        """Whether the other left the same images after the same passes."""
+        return (self.left, self.forwards, self.backwards) == (other.left, other.forwards, other.backwards)
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

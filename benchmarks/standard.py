@@ -25,8 +25,9 @@ LEGEND = (
     f"Each cell is {SUITE} / AutoAttack standard / {QUICK}. Right is the number of the n images that the network "
     "answers right, which are attacked. Robust % is the robust accuracy in percent of all n, judged by the same code. "
     "Forwards and backwards are the samples sent through the network per attacked image. Seconds are processor time, "
-    f"Time and gradients are {SUITE}'s shares of AutoAttack's; **+1** is one image more than AutoAttack left. A row "
-    "with \\* was measured with earlier code."
+    f"Time and gradients are {SUITE}'s shares of AutoAttack's; **+1** is one image more than AutoAttack left. Times "
+    "are of one run of all sides; where code changed after it, the images left and the passes were confirmed to be the "
+    "same. A row with \\* was measured with earlier code, and not confirmed."
 )
 
 
@@ -36,6 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="measure some of them only, or half:first")
     parser.add_argument("--usual", action="store_true", help="measure the usual eps only")
     parser.add_argument("--again", action="store_true", help="measure also what is kept")
+    parser.add_argument(
+        "--confirm", action="store_true", help="whether what is kept is also what this code does; no times"
+    )
     parser.add_argument("--page", action="store_true", help="measure nothing")
     parser.add_argument("--earlier", action="store_true", help="write also rows that were measured with earlier code")
     parser.add_argument("--suite", default=SUITE, help="another, or a file of TOML; needs --held-out")
@@ -49,6 +53,8 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"no weights of {', '.join(untrained)}; make bench-networks trains them")
     wanted = [(case, threat) for case in cases for threat in (case.threats[:1] if args.usual else case.threats)]
     name, measured = read_suite(args.suite, Path()).name, []
+    if args.confirm:
+        return confirm([Contest(case, LpThreat.parse(threat), SUITE, SEED) for case, threat in wanted])
     for case, threat in [] if args.page else wanted:
         run = Contest(case, LpThreat.parse(threat), args.suite, SEED, args.held_out).run(again=args.again)
         measured.append(Result(case, run, name))
@@ -57,6 +63,13 @@ def main(argv: list[str] | None = None) -> int:
         _print(*tables(measured))
         return 0
     return write_page(earlier=args.earlier)
+
+
+def confirm(contests: list[Contest]) -> int:
+    """Confirm what is kept of each comparison; return 1 if one differs, which is to be measured again."""
+    differ = [(contest, sides) for contest in contests if (sides := contest.confirm())]
+    _print(*(f"{contest.case.name} {contest.threat}: {', '.join(sides)} differ" for contest, sides in differ))
+    return 1 if differ else 0
 
 
 def write_page(*, earlier: bool = False) -> int:

@@ -160,7 +160,12 @@ def compared(monkeypatch, tmp_path):
         Contest(case, BALL, "suite", 0, held_out).run(again=again)
         return sorted({*seen})
 
-    return SimpleNamespace(compare=compare, weights=weights)
+    def confirm(**changed):
+        made_of.update(changed)
+        seen.clear()
+        return Contest(case, BALL, "suite", 0).confirm(), seen
+
+    return SimpleNamespace(compare=compare, confirm=confirm, weights=weights, path=tmp_path / "test" / "toy.json")
 
 
 @pytest.mark.parametrize("held_out", [False, True])
@@ -176,6 +181,26 @@ def test_a_changed_suite_is_measured_again_on_test_images_with_its_rivals(compar
 
     assert compared.compare(held_out=True, suite="2") == ["suite"]
     assert compared.compare(suite="2") == ["AutoAttack", "suite"]
+
+
+def test_code_that_leaves_the_same_is_confirmed_without_its_rivals_and_keeps_its_time(compared):
+    compared.compare()
+    (before,) = read_runs(compared.path).values()
+
+    assert compared.confirm(suite="2") == ([], ["suite"])
+    assert compared.compare() == []
+    (after,) = read_runs(compared.path).values()
+    assert after.outcomes["suite"].seconds == before.outcomes["suite"].seconds
+
+
+def test_code_that_leaves_others_is_not_confirmed(compared):
+    compared.compare()
+    (run,) = read_runs(compared.path).values()
+    weaker = replace(run.outcomes["suite"], forwards=run.outcomes["suite"].forwards + 1)
+    write_run(compared.path, replace(run, outcomes=run.outcomes | {"suite": weaker}))
+
+    assert compared.confirm(suite="2")[0] == ["suite"]
+    assert compared.compare() == ["AutoAttack", "suite"]
 
 
 def test_changed_weights_are_measured_again(compared):
