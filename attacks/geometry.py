@@ -1,5 +1,6 @@
 """Geometry of the norms linf, l2 and l1, on flat tensors (N, features); lengths are (N,)."""
 
+import math
 from typing import Literal
 
 import torch
@@ -71,19 +72,28 @@ def to_plane(norm: Norm, slope: Tensor, room: Tensor, gain: Tensor) -> Tensor:
         before = (steep * limit).cumsum(1) - steep * limit
         move = torch.minimum(((gain - before) / steep.clamp_min(_tiny(slope))).clamp_min(0), limit)
         return torch.zeros_like(room).scatter(1, order, move)
+    if norm == "l2":  # whose slopes are squared
+        scale = _power_to_one(slope.amax(1, keepdim=True))
+        slope, gain = slope * scale, gain * scale
     pace = slope if norm == "l2" else torch.ones_like(slope)
     rate, most = slope * pace, slope * room  # the gain per t of a coordinate until its bend, and there
-    t, moved, free = torch.zeros_like(gain), torch.zeros_like(room), room > 0
+    t, free, rest = torch.zeros_like(gain), room > 0, gain
     while True:
-        rest = gain - (most * ~free).sum(1, keepdim=True)
         ahead = rest / (rate * free).sum(1, keepdim=True).clamp_min(_tiny(slope))
         ahead = ahead.clamp_max(torch.finfo(slope.dtype).max)  # where no coordinate is free
-        if not bool((ahead > t).any()):
-            return moved
-        t = torch.maximum(t, ahead)
+        t = torch.fmax(t, ahead)  # a gain that is no number moves nothing
         moved = t * pace
-        free &= moved < room
-        moved = torch.minimum(moved, room)
+        before, free = free, free & (moved < room)
+        if torch.equal(before, free):  # no bend was passed
+            return torch.minimum(moved, room)
+        rest = gain - (most * ~free).sum(1, keepdim=True)
+
+
+def _power_to_one(x: Tensor) -> Tensor:
+    """Return the powers of 2, which round nothing, that bring each of x, not negative, to 0.5 or more, below 1."""
+    largest = math.frexp(torch.finfo(x.dtype).max)[1] - 1
+    exponent = torch.frexp(x).exponent.clamp(-largest, largest)
+    return torch.pow(2.0, -exponent.to(x.dtype))
 
 
 def _tiny(x: Tensor) -> float:

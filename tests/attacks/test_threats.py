@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
 from robust.attacks import LpThreat, Rng
+from robust.attacks.geometry import to_plane
 
 NORMS = ["linf", "l2", "l1"]
 SHAPES = [(5,), (1, 4, 4), (3, 2, 5), (1,)]
@@ -234,3 +235,24 @@ def test_the_way_to_a_plane_is_the_shortest_within_the_box(case):
     edge = torch.where(slope * gap[:, None] > 0, threat.hi, threat.lo).to(x)
     farthest = torch.where(slope == 0, x, edge)
     torch.testing.assert_close(there[~can], farthest[~can])
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_the_way_to_a_plane_does_not_depend_on_the_size_of_the_slope(norm, dtype):
+    """A power of 2 rounds nothing, and the slopes of a float32 that are squared leave its range at 1e-19 and 1e19."""
+    slope, room = torch.rand(2, 6, 40, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    gain = (slope * room).sum(1, keepdim=True) * torch.linspace(0, 1.2, 6, dtype=dtype)[:, None]
+    usual = to_plane(norm, slope, room, gain)
+
+    for power in (-100, -64, -20, 20, 64, 100):
+        assert torch.equal(to_plane(norm, slope * 2.0**power, room, gain * 2.0**power), usual)
+    torch.testing.assert_close((slope * usual).sum(1, keepdim=True)[:5], gain[:5])
+
+
+def test_the_way_to_a_plane_of_slopes_below_1e_19_is_along_them():
+    slope, room = torch.tensor([[3e-20, 4e-20], [3e-38, 4e-38], [0.0, 0.0]]), torch.ones(3, 2)
+
+    found = to_plane("l2", slope, room, torch.tensor([[2.5e-20], [2.5e-38], [0.1]]))
+    torch.testing.assert_close(found, torch.tensor([[0.3, 0.4], [0.3, 0.4], [0.0, 0.0]]))
+    assert not to_plane("l2", slope, room, torch.full((3, 1), torch.nan)).any()
