@@ -20,9 +20,14 @@ def read_queries(option: OptionValue) -> int | None:
 def spend(attack: str, queries: int, threats: Iterable[str]) -> str:
     """Return the attack, one without options, that makes so many queries of a sample at most.
 
-    The clean sample is one. Under each part of a union the first point is one, and so is each step.
+    The clean sample is one. Under each part of a union the first point is one, and so is each step. OptionError for
+    fewer queries than that takes.
     """
-    return f"{attack}:steps={max(1, (queries - 1) // _count_parts(threats) - 1)}"
+    parts = _count_parts(threats)
+    if queries < (least := 1 + 2 * parts):
+        problem = f"a threat model of {parts} parts takes {least} or more; give more, or fewer parts"
+        raise OptionError("queries", str(queries), problem)
+    return f"{attack}:steps={(queries - 1) // parts - 1}"
 
 
 def count_queries(steps: Iterable[int], threat: str) -> int:
@@ -44,9 +49,6 @@ def fit_queries(attack: str, queries: int | None, threats: Sequence[str], *, nam
         raise OptionError("queries", str(queries), f"{attack} counts no queries; {fitting} do, by one a step")
     if spec.args or spec.options:
         problem = f"{attack} says its own number; write {spec.name}, or leave --robust-queries out"
-        raise OptionError("queries", str(queries), problem)
-    if queries < (least := 1 + 2 * _count_parts(threats)):  # the first point and a step under each part
-        problem = f"a threat model of {_count_parts(threats)} parts takes {least} or more; give more, or fewer parts"
         raise OptionError("queries", str(queries), problem)
     return spend(attack, queries, threats)
 

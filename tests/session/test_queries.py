@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from robust.attacks.suite import Stage, Suite, read_suite
-from robust.session.queries import leave_queries, replace_attack, replace_stages
+from robust.session.queries import leave_queries, replace_attack, replace_default, replace_stages
+from robust.settings.parsing import OptionError
+from robust.settings.queries import count_queries
 
 
 @pytest.mark.parametrize(
@@ -19,6 +21,22 @@ from robust.session.queries import leave_queries, replace_attack, replace_stages
 )
 def test_square_stands_in_for_the_last_attack_that_needs_a_gradient_and_noise_for_the_others(attacks, run):
     assert [replace_attack(attack, attacks, "linf:0.1") for attack in attacks] == run
+
+
+@pytest.mark.parametrize("queries", [11, 12, 57])
+@pytest.mark.parametrize("parts", [1, 4, 5])
+def test_decision_in_place_of_square_asks_no_more_than_was_given(parts, queries):
+    threat = "+".join(f"linf:{k}/255" for k in range(1, parts + 1))
+    steps = int(replace_default("square", threat, queries).partition("steps=")[2])
+
+    assert queries - parts < count_queries([steps], threat) <= queries
+
+
+def test_fewer_queries_than_a_union_takes_are_refused_and_not_exceeded():
+    threat = "+".join(f"linf:{k}/255" for k in range(1, 6))
+
+    with pytest.raises(OptionError, match="a threat model of 5 parts takes 11 or more"):
+        replace_default("square", threat, 10)
 
 
 def test_of_several_inputs_search_stands_in():
