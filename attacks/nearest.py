@@ -42,7 +42,7 @@ class Search:
     threat: LpThreat  # the largest ball that counts
     rng: Rng
     result: MinNormResult  # what is known, which is written into
-    yielding: Tensor  # (N,) bool: of which an attack within a smaller ball, one to be marked, has found a nearer input
+    yielding: Tensor  # (N,) bool: of which an attack within a smaller ball has found a nearer input
     stop: Callable[[], bool] = field(default=lambda: False)
     criterion: Criterion = CLASS
 
@@ -58,7 +58,7 @@ class Search:
                 if len(task.x) and not task.stop():
                     approach(round_attack, task, self.result)
         if polish:
-            self._refine(self.result.distance < before)
+            self.refine(self.result.distance < before)
 
     def descend(self, descent: Descent, which: Tensor | None = None) -> None:
         """Refine what was found, of the samples in the mask `which`, (N,) bool; by default of all."""
@@ -83,19 +83,23 @@ class Search:
             nearer = task.x.lerp(x_adv, per_sample((high * (1 + CLEAR)).clamp_max(1), task.x))
             note_nearer(self.result, task, nearer, judge(task, nearer, None))
 
-    def within(self, attack: AnyAttack, share: float, *, again: bool = False, mark: bool = False) -> None:
+    def refine(self, which: Tensor | None = None) -> None:
+        """Refine what was just found, of the samples in the mask `which`, (N,) bool; by default of all."""
+        self.descend(POLISH, which)
+        self.to_boundary(10, which)
+
+    def within(self, attack: AnyAttack, share: float, *, again: bool = False) -> None:
         """Attack in balls of that share of each sample's distance, or up to the largest that counts; refine hits.
 
-        What was hit is attacked again, from other random starts, while that hits. `mark` marks as yielding what was
-        hit, and `again` attacks only the samples that are marked.
+        What was hit is marked as yielding, and attacked again, from other random starts, while that hits. `again`
+        attacks only the samples that are marked already.
         """
         wanted = self.yielding.clone() if again else torch.ones_like(self.yielding)
         for r in range(MOST):
             if not bool(wanted.any()) or self.stop():
                 break
             wanted = self._within(attack, share, wanted, stream=r)
-            if mark:
-                self.yielding |= wanted
+            self.yielding |= wanted
 
     def inwards(self, attack: AnyAttack, step: float) -> None:
         """Attack in balls smaller by the share `step`, from where the nearest inputs lie; again where that pays.
@@ -141,13 +145,8 @@ class Search:
         self.result.faulty[left] |= found.faulty
         self.result.cost.forwards[left] += found.cost.forwards
         self.result.cost.backwards[left] += found.cost.backwards
-        self._refine(hit)
+        self.refine(hit)
         return hit
-
-    def _refine(self, which: Tensor) -> None:
-        """Refine what was just found of the samples in the mask, (N,) bool."""
-        self.descend(POLISH, which)
-        self.to_boundary(10, which)
 
     def _task(self) -> Task:
         """Return the task of all samples but those at distance 0, in a ball that holds the box."""

@@ -109,12 +109,13 @@ def _describe_curve() -> Iterator[str]:
     """Yield what the ladder of a curve is for each norm, with the attacks of the suite that a run without one takes."""
     from robust.attacks.factory import no_models  # it imports torch, which a list of all names does not need
     from robust.evaluation.curve_tensors import SUITE
-    from robust.evaluation.ladder import ladder
+    from robust.evaluation.ladder import WIDER, ladder
 
     yield "curve: each sample's smallest adversarial distance that is found and verified; --robust-curve[=MAX]"
     for norm in NORMS:
         yield f"{norm}, with {SUITE}:"
         yield from (f"  {rung.name}" for rung in ladder(norm, [read_suite(SUITE, Path())], 10, no_models))
+        yield f"  {SUITE} at each of --robust-eps, on the samples whose distance is up to {WIDER - 1:.0%} larger"
 
 
 def _describe_thing(registry: Registry[Any], name: str) -> Iterator[str]:

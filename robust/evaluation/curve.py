@@ -2,8 +2,9 @@
 
 The ladder has rungs, each a round over the samples that are answered right, or over so many as show that it pays:
 attacks that seek the smallest perturbation, a descent from what they found, the suite's own attacks in a slightly
-smaller ball of each sample, a fine descent, and the suite's queries. What earlier attacks have found, as a suite at one
-eps, is where it begins: so at that eps the accuracy on the curve is at or below theirs.
+smaller ball of each sample, a fine descent, the suite's queries, and at each eps that is listed the suite itself, on
+what lies little beyond. What earlier attacks have found, as a suite at one eps, is where it begins: so at that eps the
+accuracy on the curve is at or below theirs.
 """
 
 import time
@@ -28,9 +29,10 @@ from robust.data.dataset import Samples
 from robust.data.spool import pick_rows
 from robust.evaluation.attack_run import AttackRun, RunOptions
 from robust.evaluation.known_distances import Distances, Known, Seeds
-from robust.evaluation.ladder import Rung
+from robust.evaluation.ladder import WIDER, Listed, Rung
 from robust.evaluation.suite_cache import SuiteCache
-from robust.evaluation.time_limit import TIME, Deadline
+from robust.evaluation.suite_run import SuiteRun
+from robust.evaluation.time_limit import TIME, Deadline, Limits
 from robust.evaluation.trial import Mark, deal, has_paid
 from robust.flags import Flags
 from robust.verification.check import Faults
@@ -90,7 +92,7 @@ class CurveRun:
         done, total = 0.0, sum(rung.passes for rung in self.rungs)
         stopped = whole = paid = False
         for k, rung in enumerate(self.rungs):
-            if (rung.follow and not paid) or self._count_passes(state) >= rung.below:
+            if rung.follow and not paid:
                 continue
             self.watch(rung.name, done / total)
             before = Mark.of(state)
@@ -110,13 +112,10 @@ class CurveRun:
     def _is_over(self) -> bool:
         return any(self.options.ranks.all(self.deadline is not None and self.deadline()))
 
-    def _count_passes(self, state: Known) -> float:
-        """Return the passes of a sample so far, in the mean of all ranks' samples."""
-        passes, samples = np.sum(self.options.ranks.all((state.passes, len(state.rows))), axis=0)
-        return float(passes / max(1, samples))
-
     def _climb(self, k: int, rung: Rung, state: Known) -> None:
         """Run a rung on this rank's share of the samples; one that is tried first, on more while that pays."""
+        if rung.listed is not None:
+            return self._attack(k, rung, state, self._run_suite(rung.listed, state))
         if not rung.few:
             return self._attack(k, rung, state, np.arange(len(state.rows)))
         for rows in deal(np.concatenate(self.options.ranks.all(state.rows))):
@@ -125,6 +124,30 @@ class CurveRun:
             if self._is_over() or not has_paid(self.options.ranks.all(before.count(state)), rung.price):
                 break
         return None
+
+    def _run_suite(self, listed: Listed, state: Known) -> NDArray[np.int64]:
+        """Run a suite at an eps on the samples that lie little beyond. Returns the places of this rank that it broke.
+
+        Each sample has the random numbers that it has in a run of the suite on all samples.
+        """
+        ranks, eps, near = self.options.ranks, float(listed.eps), np.zeros(len(self.samples), bool)
+        for rows, distance in ranks.all((state.rows, state.distance)):
+            near[rows] = (distance > eps) & (distance <= WIDER * eps)
+        if not near.any():
+            return np.flatnonzero(near)
+        found = SuiteRun(
+            module=self.module,
+            samples=self.samples,
+            suite=listed.suite,
+            threat=replace(self.threat, eps=listed.eps),
+            classes=listed.classes,
+            options=self.options,
+            fast_copy=self.fast_copy,
+            limits=Limits() if self.deadline is None else Limits(self.deadline.left),
+        ).run(near)
+        state.take(ranks.once(lambda: Seeds(np.flatnonzero(found.adversarial), found.x_adv)))
+        state.cost += [found.forwards * ranks.first, found.backwards * ranks.first]
+        return np.flatnonzero(found.adversarial[state.rows])
 
     def _attack(self, k: int, rung: Rung, state: Known, places: NDArray[np.int64]) -> None:
         """Run a rung on the samples at these places, of this rank's."""

@@ -1,5 +1,6 @@
 """Measure the curve of tensors: the driver for Python, as `robust.attacks.assail` is that of attacks."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -34,15 +35,18 @@ def measure_curve(
     norm: Norm,
     *,
     end: float | Fraction | None = None,
+    eps: Sequence[float | Fraction] = (),
     bounds: tuple[float, float] = (0.0, 1.0),
     seed: int = 0,
     criterion: Criterion = CLASS,
 ) -> CurveResult:
     """Find the nearest adversarial input of each sample, up to the distance `end`, by default as far as there are any.
 
-    x is (N, *features) within the bounds, y (N,) int64, or what the criterion takes; maps have no curve. `distance` of
-    the result is (N,), `x_adv` are the inputs, and `arrays()` gives both by name. Raise TypeError or ValueError, in one
-    line, for other arguments than these.
+    x is (N, *features) within the bounds, y (N,) int64, or what the criterion takes; maps have no curve. At each of
+    `eps`, above 0 and up to `end`, the suite standard-1 ends the search, on the samples whose distance is a little
+    larger: there the accuracy is at or below that of a run of the suite by the same seed, within a sample. `distance`
+    of the result is (N,), `x_adv` are the inputs, and `arrays()` gives both by name. Raise TypeError or ValueError, in
+    one line, for other arguments than these.
     """
     check_norm(norm)
     if not isinstance(model, nn.Module):
@@ -62,8 +66,16 @@ def measure_curve(
     options = RunOptions(Batcher(BATCH, device_of(model)), seed)
     correct = measure_clean(model, samples, seed, options.batcher).correct
     suites, classes = [read_suite(SUITE, Path(), str(criterion))], _count_classes(model, x)
-    rungs = ladder(norm, suites, classes, no_models, str(criterion))
+    rungs = ladder(norm, suites, classes, no_models, str(criterion), _read_eps(eps, threat))
     return CurveRun(model, samples, threat, rungs, options).run(correct)
+
+
+def _read_eps(eps: Sequence[float | Fraction], end: LpThreat) -> list[Fraction]:
+    """Return the radii that are listed; ValueError if one is not above 0, or beyond the end."""
+    radii = [LpThreat.parse(f"{end.norm}:{radius}", end.lo, end.hi).eps for radius in eps]
+    if beyond := [radius for radius in radii if radius > end.eps]:
+        raise ValueError(f"an eps of {float(max(beyond)):g} is beyond the curve's end, {end}")
+    return radii
 
 
 class Cast(nn.Module):

@@ -1,58 +1,80 @@
 """The ladder of attacks that a curve is measured by: rungs, run on all samples that are answered right, or on few."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.descent import Descent
 from robust.attacks.engine import count_copies, rounds_of
 from robust.attacks.factory import make
 from robust.attacks.few_classes import fit_classes
+from robust.attacks.grammar.norms import threat_text
 from robust.attacks.nearest import Search
 from robust.attacks.spec import Spec
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.words import GRADIENT_FREE
 
 NEAREST = "fab:steps=2:candidates=9"  # which boundary is nearest need not be that of a class whose logit is near
-SHARE, AGAIN = 0.98, 0.995  # of a sample's distance: the radius in which a suite's attack seeks a nearer input
+AGAIN = 0.995  # of a sample's distance: the radius in which the dearest attack seeks a nearer input
 PRICE = 1500.0  # passes that a sample that comes nearer may cost
-SPARE = 900.0  # passes of a sample; after fewer there is room for one attack more
 MISLED, FOLLOWING = 900.0, 5000.0  # likewise by queries; and by further ones, where gradients proved to mislead
 SHORT, LONG = 4, 2  # rounds of a suite's cheapest queries, and of the next in cost
 INWARDS, ON = 0.02, 0.01  # the first step inwards of queries, as a share of the distance, in the first round and later
 QUERIES = "square:steps=300"  # where a suite has none for a norm that it is for
+WIDER = 1.03  # times an eps that is listed: up to this distance samples are attacked there by the suite itself
+NEAR = 0.05  # of the samples lie so near beyond an eps, in the mean of several
 MOST = 0.5  # of the clean margin: a stage for samples with so much left is not kept for a few
+
+
+class Listed(NamedTuple):
+    """An eps that is listed, and the suite that is run there."""
+
+    suite: Suite
+    eps: Fraction
+    classes: int  # of the model
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A part of the ladder, by its name in records, and what it does to a search."""
+    """A part of the ladder, by its name in records, and what it does to a search.
+
+    At an eps that is listed its suite is run first, on the samples that lie little beyond; `run` refines what it finds.
+    """
 
     name: str
-    passes: float  # of a sample, at most; a backward pass counts as two
+    passes: float  # of a sample, at most, or in the mean where it is for few; a backward pass counts as two
     run: Callable[[Search], None]
     copies: int = 1  # how many iterates of each sample it has at once, at most
     few: bool = False  # whether it is tried on few samples first, and on more while that pays
     price: float = PRICE  # of a sample that comes nearer, in passes: up to this it pays
     follow: bool = False  # whether it is run only if the rung before it has paid
-    below: float = math.inf  # it is run only if fewer passes of a sample were taken so far, by their mean
+    listed: Listed | None = None
 
 
 def ladder(
-    norm: str, suites: Sequence[Suite], classes: int, load: Callable[[str], Any], criterion: str = DEFAULT
+    norm: str,
+    suites: Sequence[Suite],
+    classes: int,
+    load: Callable[[str], Any],
+    criterion: str = DEFAULT,
+    eps: Collection[Fraction] = (),
 ) -> list[Rung]:
     """Return the rungs for a norm, and a model that answers with so many numbers.
 
-    The suites' own attacks are those of their stages for all samples. All but the last come twice, the second time in
-    larger balls; the last attacks the samples on which another has paid in the smaller balls, twice where few passes
-    were taken so far. The queries are the cheapest of the suites' stages that need no gradient. All but the first
-    attack, the last of the suites' and the descents are tried on few samples, and go on where that pays.
+    The suites' own attacks are those of their stages for all samples. The last, the dearest, attacks only samples on
+    which another has paid, in larger balls. The queries are the cheapest of the suites' stages that need no gradient.
+    All but the first attacks, the last of the suites' and the descents are tried on few samples, and go on where that
+    pays.
+
+    At each of `eps` the suites themselves end the ladder, from the largest down: what they find at one comes nearer to
+    the next. Each sample has the random numbers that it has in a run of the suite alone.
     """
     euclidean = norm != "linf"  # where suites take more passes, and so may the ladder
     fab, far, near = (10, 40, 60) if euclidean else (8, 25, 32)  # steps
+    shares = (0.98, AGAIN) if euclidean else (0.99,)  # of a distance, in which others seek a nearer input
     others = ["fmn:steps=30", f"fab:start=1:steps={fab}:targets=3"] * euclidean
     others += ["ddn:steps=30:loss=margin"] * (norm == "l2")
     stages = list_stages(suites, norm)
@@ -65,10 +87,15 @@ def ladder(
         _approach(fit(f"fab:steps={fab}:targets=3"), load),
         _descent("descent", walk, 8),
         *(_approach(text, load, few=True) for text in dict.fromkeys(map(fit, others))),
-        *(_within(text, load, share) for share in (SHARE, AGAIN) for text in broad[:-1] or broad),
-        *(_within(text, load, AGAIN, again=k) for k in (1, 2) for text in broad[-1:]),
+        *(_within(text, load, share) for share in shares for text in broad[:-1] or broad),
+        *(_within(text, load, AGAIN, again=True) for text in broad[-1:]),
         _descent("fine-descent", fine, 16, begun=True),
         *(_inwards(text, load, k) for k, text in enumerate(map(fit, _plan_queries(norm, stages, load)))),
+        *(
+            _at(Listed(suite, radius, classes), norm, fit, load)
+            for radius in sorted(set(eps), reverse=True)
+            for suite in suites
+        ),
     ]
 
 
@@ -115,19 +142,18 @@ def _descent(name: str, descent: Descent, halvings: int, *, begun: bool = False)
     return Rung(f"{name}:steps={descent.steps}", 3 * descent.steps + (1 if begun else 2) * halvings, run)
 
 
-def _within(text: str, load: Callable[[str], Any], share: float, *, again: int = 0) -> Rung:
+def _within(text: str, load: Callable[[str], Any], share: float, *, again: bool = False) -> Rung:
     attack = make(text, load)
 
     def run(search: Search) -> None:
-        search.within(attack, share, again=again > 0, mark=share == SHARE)
+        search.within(attack, share, again=again)
 
     return Rung(
-        name=f"within {share:g}{f', again {again}' if again else ''}: {text}",
+        name=f"within {share:g}{', again' * again}: {text}",
         passes=count_passes(text, load),
         run=run,
         copies=count_copies(attack),
         few=not again,
-        below=SPARE if again > 1 else math.inf,
     )
 
 
@@ -146,6 +172,12 @@ def _inwards(text: str, load: Callable[[str], Any], r: int) -> Rung:
         price=FOLLOWING if r else MISLED,
         follow=r > 0,
     )
+
+
+def _at(listed: Listed, norm: str, fit: Callable[[str], str], load: Callable[[str], Any]) -> Rung:
+    certain = [stage for stage in list_stages([listed.suite], norm) if not stage.follow]
+    passes = NEAR * sum(count_passes(fit(stage.attack), load) for stage in certain)
+    return Rung(f"{listed.suite.name} at {threat_text(norm, listed.eps)}", passes, Search.refine, listed=listed)
 
 
 def count_passes(text: str, load: Callable[[str], Any]) -> float:

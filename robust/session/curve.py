@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from robust.attacks.grammar.norms import parse_threat
 from robust.attacks.suite import Suite, read_suite
 from robust.attacks.threats.lp import LpThreat
 from robust.evaluation.attack_run import RunOptions
@@ -59,9 +61,11 @@ class CurveSearch:
                 threat = self._data.read_threat(end)
                 assert isinstance(threat, LpThreat)
                 correct = self._answers.get_clean(case.module, case.samples).correct
-                rungs = self._build_ladder(norm, case.samples.criterion)
+                suites = self._find_suites(norm, case.samples.criterion)
+                rungs = self._build_ladder(norm, suites, case.samples.criterion)
                 seeds = self._collect_seeds(case, norm)
-                cache = self._ranks.agree(lambda: self._open_cache(case, threat, rungs, seeds))
+                stages = tuple(stage for suite in suites for stage in suite.stages)
+                cache = self._ranks.agree(lambda: self._open_cache(case, threat, Suite(CURVE, stages), rungs, seeds))
                 self._tell_cost(bar, case, rungs)
                 with tell_kept(bar, cache.count):
                     result = CurveRun(
@@ -82,11 +86,22 @@ class CurveSearch:
     def _options(self, case: Case) -> RunOptions:
         return RunOptions(self._answers.get_batcher(case.module), case.seed, self._models.load_surrogate, self._ranks)
 
-    def _build_ladder(self, norm: str, criterion: str) -> list[Rung]:
-        """Return the rungs, refined by the run's suites, or by one of ours where none of them is for the norm."""
+    def _find_suites(self, norm: str, criterion: str) -> list[Suite]:
+        """Find the run's suites that a curve is refined by; one of ours where none of them is for the norm."""
         suites = [suite for suite in self._settings.suites if any(map(is_broad, list_stages([suite], norm)))]
-        suites = suites or [read_suite(SUITE, Path(), criterion)]
-        return ladder(norm, suites, self._data.classes, self._models.load_surrogate, criterion)
+        return suites or [read_suite(SUITE, Path(), criterion)]
+
+    def _build_ladder(self, norm: str, suites: Sequence[Suite], criterion: str) -> list[Rung]:
+        classes, load = self._data.classes, self._models.load_surrogate
+        return ladder(norm, suites, classes, load, criterion, self._list_eps(norm, suites))
+
+    def _list_eps(self, norm: str, suites: Sequence[Suite]) -> set[Fraction]:
+        """List the radii at which an accuracy is read from the curve, but for those at which the suites run anyway."""
+        threats, gates = self._settings.threats, self._settings.gates
+        floors = {floor.threat for floor in gates.curve(norm, threats) if not floor.is_certified}
+        texts = floors.union(self._settings.curves.eps, threats)
+        texts -= {*threats} if set(suites) <= set(self._settings.suites) else set()
+        return {parse_threat(text)[1] for text in texts if text.partition(":")[0] == norm}
 
     def _collect_seeds(self, case: Case, norm: str) -> list[Seeds]:
         """Return the verified inputs that this process has found under the threat models of a norm."""
@@ -95,7 +110,9 @@ class CurveSearch:
         found = [self._measurements.find(case, name, threat) for threat in threats for name in names]
         return [self._ranks.once(partial(_seeds_of, each.result)) for each in found if each]
 
-    def _open_cache(self, case: Case, threat: LpThreat, rungs: Sequence[Rung], seeds: Sequence[Seeds]) -> SuiteCache:
+    def _open_cache(
+        self, case: Case, threat: LpThreat, suite: Suite, rungs: Sequence[Rung], seeds: Sequence[Seeds]
+    ) -> SuiteCache:
         """Return the cache of the rungs on this case; they depend on what was known before the first."""
         known = [np.asarray(seed.rows).tolist() for seed in seeds]
         inputs = SuiteInputs(
@@ -103,7 +120,7 @@ class CurveSearch:
             source=case.variant.spec.path,
             samples=case.samples,
             correct=self._answers.get_clean(case.module, case.samples).correct,
-            suite=Suite(CURVE, ()),
+            suite=suite,
             search=self._settings.search,
             threat=threat,
             seed=case.seed,

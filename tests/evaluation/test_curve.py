@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 from robust.attacks import LpThreat, make, read_criterion
 from robust.attacks.engine import assail
 from robust.attacks.factory import no_models
-from robust.attacks.suite import read_suite
+from robust.attacks.suite import Stage, Suite, read_suite
 from robust.attacks.threats.balls import Balls
 from robust.data.dataset import Samples
 from robust.evaluation import measure_curve
@@ -19,7 +20,9 @@ from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.curve import CurveRun
 from robust.evaluation.known_distances import Seeds
-from robust.evaluation.ladder import Rung, ladder
+from robust.evaluation.ladder import WIDER, ladder
+from robust.evaluation.suite_cache import SuiteCache
+from robust.evaluation.suite_run import SuiteRun
 from robust.evaluation.time_limit import Deadline
 from tests.attacks.models import Affine, inputs
 from tests.oracles.margins import adversarial_distance
@@ -77,7 +80,7 @@ def test_the_distances_of_linear_values_and_labels_are_exact(norm, text):
         y = (out > 0).long()
         y[:3, 0] = 1 - y[:3, 0]
         room = ((2 * y - 1) * out)[:, [0, 2] if "any" in text else [0, 1, 2]]
-    found = measure_curve(model, x, y, norm, bounds=WIDE, criterion=read_criterion(text))
+    found = measure_curve(model, x, y, norm, bounds=WIDE, eps=(0.1, 0.3), criterion=read_criterion(text))
 
     dual = torch.linalg.vector_norm(model.weight.double(), DUAL[norm], dim=1)
     exact = (room / dual[[0, 2] if "any" in text else [0, 1, 2]]).amin(1).clamp_min(0).detach().numpy()
@@ -201,12 +204,72 @@ def test_an_attack_stays_in_the_ball_of_each_sample(attack, norm):
     assert (size[found] <= eps * share.double()[found]).all()
 
 
-def test_a_rung_for_few_passes_is_left_out_after_more():
-    ran = []
-    run, correct = curve_run()
-    spends = ladder("linf", [read_suite("standard-1", None)], 3, no_models)[0]
+SMALL = Suite("small-1", (Stage("pgd:steps=3:restarts=2"), Stage("pgd:loss=margin:steps=8")))
 
-    for below, batches in ((1.0, 0), (1e6, 3)):
-        ran.clear()
-        replace(run, rungs=[spends, Rung("frugal", 10, ran.append, below=below)]).run(correct)
-        assert len(ran) == batches
+
+def small_run(suites=(SMALL,), eps=()):
+    """Return a run on a small network by the first rung alone, which is weak, and the rungs at some eps."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(12, 40), nn.Tanh(), nn.Linear(40, 40), nn.Tanh(), nn.Linear(40, 5)).requires_grad_(
+        False
+    )
+    for parameter in model.parameters():
+        parameter.mul_(5)
+    x = torch.rand(300, 12)
+    samples = Samples(x.numpy(), model(x).argmax(1).numpy(), np.arange(300) * 3)
+    rungs = ladder("linf", suites, 5, no_models, eps=eps)
+    rungs = [rungs[0], *(rung for rung in rungs if rung.listed)]
+    return CurveRun(model, samples, LpThreat.parse("linf:0.5"), rungs, RunOptions(Batcher(64), seed=5))
+
+
+def suite_marks(run, suite, eps):
+    """Mark the samples that a run of the suite of its own breaks."""
+    threat = replace(run.threat, eps=eps)
+    return SuiteRun(run.module, run.samples, suite, threat, 5, run.options).run(np.ones(300, bool)).adversarial
+
+
+def test_at_eps_that_are_listed_it_is_at_or_below_the_suite_on_all_that_lies_little_beyond():
+    correct, eps = np.ones(300, bool), [Fraction(k, 100) for k in (3, 8, 15)]
+    weak, found = (small_run(eps=each).run(correct) for each in ((), eps))
+    marks = [suite_marks(small_run(), SMALL, radius) for radius in eps]
+
+    assert [name for name in found.attacks if "small-1" in name] == [f"small-1 at linf:{e}" for e in (0.15, 0.08, 0.03)]
+    missed = [broken & weak.robust_at(float(radius)) for radius, broken in zip(eps, marks, strict=True)]
+    assert sum(each.sum() for each in missed) > 5
+    near = [weak.distance <= WIDER * float(radius) for radius in eps]
+    assert any((left & close).any() for left, close in zip(missed, near, strict=True))
+    for radius, broken, close in zip(eps, marks, near, strict=True):
+        assert not (broken & close & found.robust_at(float(radius))).any()
+    assert (found.distance <= weak.distance).all()
+    better = found.distance < weak.distance
+    assert (found.distance[better] < 0.9999 * weak.distance[better]).all()
+    assert found.forwards - weak.forwards < 300 * 20
+
+
+def test_the_suite_at_an_eps_goes_on_from_the_cache_and_ends_with_the_time(tmp_path):
+    eps, correct = [Fraction(1, 25), Fraction(1, 50)], np.ones(300, bool)
+    run = replace(small_run(eps=eps), cache=SuiteCache(tmp_path / "rungs"))
+    whole = run.run(correct)
+    assert run.cache.count() == 3
+    (tmp_path / "rungs" / "0002.npz").unlink()
+    again = run.run(correct)
+
+    np.testing.assert_array_equal(again.distance, whole.distance)
+    assert (again.forwards, again.backwards) == (whole.forwards, whole.backwards)
+    weak = replace(run, cache=None, rungs=run.rungs[:1]).run(correct)
+    late = replace(run, cache=None, rungs=run.rungs[1:], deadline=Deadline(0.0))
+    stopped = late.run(correct, [Seeds(np.flatnonzero(weak.found), weak.x_adv)])
+    assert stopped.partial == "time"
+    assert (stopped.distance <= weak.distance).all()
+
+
+def test_eps_from_python_are_those_of_the_curve():
+    model, x = Single(3), inputs(6, (12,)).float() - 0.5
+    y = model(x).argmax(1)
+    found = measure_curve(model, x, y, "linf", bounds=WIDE, end=0.4, eps=(0.1, Fraction(1, 5)))
+
+    assert found.attacks[-2:] == ("standard-1 at linf:0.2", "standard-1 at linf:0.1")
+    with pytest.raises(ValueError, match=r"an eps of 0.5 is beyond the curve's end, linf:0.4"):
+        measure_curve(model, x, y, "linf", bounds=WIDE, end=0.4, eps=(0.5,))
+    with pytest.raises(ValueError, match="eps must be above 0"):
+        measure_curve(model, x, y, "linf", bounds=WIDE, eps=(0,))

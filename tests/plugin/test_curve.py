@@ -75,6 +75,20 @@ def test_the_row_lies_on_the_curve_in_every_form(pytester, folder, workers):
     assert not rungs(folder)
 
 
+def test_the_suite_is_run_where_the_curve_is_read_and_the_run_has_none(pytester, folder):
+    (folder / "mine.toml").write_text('stages = [{ attack = "pgd:steps=3" }]')
+    floors = ("--robust-fail-under=robust@linf:0.15:1", "--robust-fail-under=robust@linf:0.1:1")
+    pytester.runpytest_inprocess(*RUN, *floors).assert_outcomes(passed=3)
+    last = records(folder)[0].curve.attacks[-4:]
+    assert last == tuple(f"standard-1 at linf:{eps}" for eps in ("0.2", "0.15", "0.1", "0.05"))
+
+    own = (*RUN[:4], "--robust-suite=mine.toml", *RUN[5:], *floors, "--robust-leaderboard=own")
+    pytester.runpytest_inprocess(*own).assert_outcomes(passed=3)
+    last = records(folder, "own")[0].curve.attacks[-4:]
+    assert [name.partition(" at ")[2] for name in last] == ["", "linf:0.2", "linf:0.15", "linf:0.05"]
+    assert all(name.startswith("mine-") for name in last[1:])
+
+
 def test_floors_anywhere_on_the_curve_are_decided_at_once(pytester, folder):
     floors = ("robust@linf:0.05:1", "robust@linf:0.2:99", "robust@linf:0.3:98")
     result = pytester.runpytest_inprocess(*RUN, *(f"--robust-fail-under={floor}" for floor in floors))
@@ -95,7 +109,7 @@ write = CurveRun._write
 
 def write_and_die(self, k, state):
     write(self, k, state)
-    if k == 1:
+    if WHEN:
         os.kill(os.getpid(), signal.SIGKILL)
 
 CurveRun._write = write_and_die
@@ -103,14 +117,17 @@ CurveRun._write = write_and_die
 
 
 @UNIX
-def test_killed_it_goes_on_and_ends_with_the_same_distances(pytester, fork_run, folder):
+@pytest.mark.parametrize(("when", "least"), [("k == 1", 2), ("self.rungs[k].listed", 8)])
+def test_killed_it_goes_on_and_ends_with_the_same_distances(pytester, fork_run, folder, when, least):
     pytester.runpytest_inprocess(*RUN, "--robust-leaderboard=whole").assert_outcomes(passed=3)
-    pytester.makeconftest(KILL)
+    pytester.makeconftest(KILL.replace("WHEN", when))
     assert fork_run(*RUN).ret == -signal.SIGKILL
-    assert len(rungs(folder)) == 2
+    kept = len(rungs(folder))
+    assert kept >= least
 
     result = fork_run(*RUN, "--noconftest")
-    result.stdout.fnmatch_lines(["*net, curve up to linf:0.4: goes on from an earlier run, of which 2 rounds are kept"])
+    told = f"*net, curve up to linf:0.4: goes on from an earlier run, of which {kept} rounds are kept"
+    result.stdout.fnmatch_lines([told])
     (whole,), (record,) = records(folder, "whole"), records(folder)
     assert record.same_curve(whole)
     assert not rungs(folder)
