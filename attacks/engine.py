@@ -1,4 +1,4 @@
-"""The Attack protocol, and the drivers: the only loops over attack steps in the project.
+"""The Attack protocol, and the drivers: with iterates.py, the only loops over attack steps in the project.
 
 An attack is a frozen dataclass of options with two pure methods, `init` and `step`. A driver runs them: `assail`, for
 evaluation, drops a sample as soon as it is adversarial; `run_steps`, for training, keeps all samples to the last step;

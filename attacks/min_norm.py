@@ -10,9 +10,10 @@ from robust.attacks.arguments import check_arguments, check_norm
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.drawn import Drawn
-from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge_clean, restrict, rounds_of, start
+from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge_clean, rounds_of, start
 from robust.attacks.families import check_family
 from robust.attacks.geometry import Norm
+from robust.attacks.iterates import iterate
 from robust.attacks.rng import Rng, rng_of
 from robust.attacks.success import Verdict, judge
 from robust.attacks.task import Cost, Model, Task
@@ -81,17 +82,10 @@ def exact_type(x: Tensor) -> torch.dtype:
 
 def approach(attack: Attack[Any], task: Task, result: MinNormResult) -> None:
     """Run the attack on the samples of `task` to its end, and write closer adversarial inputs into `result`."""
-    state = attack.init(task)
-    for k in range(attack.steps + 1):
-        verdict = judge(task, state.x, state.logits)
+    for left, state in iterate(attack, task):
+        verdict = judge(left, state.x, state.logits)
         if not verdict.clear:
-            note_nearer(result, task, state.x, verdict)
-        done = getattr(state, "done", None)
-        if k == attack.steps or task.stop() or (done is not None and bool(done.all())):
-            break
-        if done is not None and bool(done.any()):
-            task, state = task.only(~done), restrict(state, ~done)
-        state = attack.step(task.during((k + 1) / attack.steps), state, k)
+            note_nearer(result, left, state.x, verdict)
 
 
 def note_nearer(result: MinNormResult, task: Task, x: Tensor, verdict: Verdict) -> None:

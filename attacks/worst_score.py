@@ -8,8 +8,9 @@ from torch import Tensor
 
 from robust.attacks.arguments import check_arguments, check_threat
 from robust.attacks.criteria.criterion import Criterion
-from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge_clean, restrict, rounds_of, start
+from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge_clean, rounds_of, start
 from robust.attacks.families import check_family, list_inner, shares_ball
+from robust.attacks.iterates import iterate
 from robust.attacks.layout import are_several
 from robust.attacks.lift import lift, lower, no_theta
 from robust.attacks.rng import Rng, rng_of
@@ -92,15 +93,8 @@ def _worsen_further(attack: Attack[Any], task: Task, worst: WorstScores) -> None
 
 def _worsen(attack: Attack[Any], task: Task, worst: WorstScores) -> None:
     """Run the attack on the samples of `task` to its end, and write inputs with worse scores into `worst`."""
-    state = attack.init(task)
-    for k in range(attack.steps + 1):
-        _note_worse(worst, task, state.x, task.logits(state.x) if state.logits is None else state.logits)
-        done = getattr(state, "done", None)
-        if k == attack.steps or task.stop() or (done is not None and bool(done.all())):
-            break
-        if done is not None and bool(done.any()):
-            task, state = task.only(~done), restrict(state, ~done)
-        state = attack.step(task.during((k + 1) / attack.steps), state, k)
+    for left, state in iterate(attack, task):
+        _note_worse(worst, left, state.x, left.logits(state.x) if state.logits is None else state.logits)
 
 
 def _note_worse(worst: WorstScores, task: Task, x: Tensor, logits: Tensor) -> None:
