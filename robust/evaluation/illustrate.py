@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,28 +66,22 @@ def _draw_classes(
     seed: int,
 ) -> Gallery:
     """Make the gallery of these rows of the samples, each of one class."""
-    y = candidates.y[places]
-    device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    inputs = (candidates.x[places], y, pick_rows(candidates.x_adv, places))
-    clean, label, shifted = (torch.from_numpy(np.array(part)).to(device) for part in inputs)
+    y, (clean, shifted) = candidates.y[places], _take_pair(module, candidates, places)
+    label = torch.from_numpy(np.array(y)).to(clean.device)
     with eval_mode(module, seed):
         with torch.no_grad():
             shares = module(shifted.clone()).cpu().double().softmax(1)
         saliency = _saliency(module, clean, label, picture)
         integrated = None if saliency is None else _integrate(module, clean, label, picture, candidates.batch)
-    before, after = (_to_planes(picture.take(x), picture.bounds) for x in (clean, shifted))
     sure, answer = shares.max(1)
     return Gallery(
         row=row,
         label=y,
         answer=answer.numpy(),
         sure=sure.float().numpy(),
-        original=_to_bytes(before),
-        change=_to_bytes(0.5 + 0.5 * _scale(after - before)),
-        adversarial=_to_bytes(after),
         saliency=saliency,
         integrated=integrated,
-        values=picture.beside(clean.cpu().numpy(), shifted.cpu().numpy()),
+        **_draw_pair(clean, shifted, picture),
     )
 
 
@@ -100,25 +95,37 @@ def _draw_maps(
 ) -> Gallery:
     """Make the gallery of these rows of the samples, whose labels and answers are maps."""
     y, criterion = candidates.y[places], read_criterion(candidates.criterion)
-    device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    inputs = (candidates.x[places], pick_rows(candidates.x_adv, places))
-    clean, shifted = (torch.from_numpy(np.array(part)).to(device) for part in inputs)
+    clean, shifted = _take_pair(module, candidates, places)
     with eval_mode(module, seed), torch.no_grad():
         maps = [module(part.clone()).cpu() for part in (clean, shifted)]
-    before, after = (_to_planes(picture.take(x), picture.bounds) for x in (clean, shifted))
     return Gallery(
         row=row,
         label=y,
         answer=maps[1].argmax(1).numpy(),
         sure=criterion.score(maps[1], torch.from_numpy(y)).float().numpy(),
-        original=_to_bytes(before),
-        change=_to_bytes(0.5 + 0.5 * _scale(after - before)),
-        adversarial=_to_bytes(after),
         saliency=None,
         integrated=None,
         before=maps[0].argmax(1).numpy(),
-        values=picture.beside(clean.cpu().numpy(), shifted.cpu().numpy()),
+        **_draw_pair(clean, shifted, picture),
     )
+
+
+def _take_pair(module: nn.Module, candidates: Candidates, places: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Return the samples at these places and their adversarial inputs, each (k, *features), where the module is."""
+    device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    clean, shifted = candidates.x[places], pick_rows(candidates.x_adv, places)
+    return torch.from_numpy(np.array(clean)).to(device), torch.from_numpy(np.array(shifted)).to(device)
+
+
+def _draw_pair(clean: Tensor, shifted: Tensor, picture: Picture) -> dict[str, Any]:
+    """Return the fields of a gallery that show samples, their adversarial inputs and the change between the two."""
+    before, after = (_to_planes(picture.take(x), picture.bounds) for x in (clean, shifted))
+    return {
+        "original": _to_bytes(before),
+        "change": _to_bytes(0.5 + 0.5 * _scale(after - before)),
+        "adversarial": _to_bytes(after),
+        "values": picture.beside(clean.cpu().numpy(), shifted.cpu().numpy()),
+    }
 
 
 def to_images(x: NDArray[np.float32], bounds: tuple[float, float], layout: Layout | None = None) -> Images:

@@ -23,7 +23,7 @@ from robust.records.curve import Curve, eps_of
 from robust.records.radii import Radii
 from robust.records.record import Record
 from robust.records.trust import Finding, TrustReport
-from robust.session.payload import CurvePayload, ItemPayload
+from robust.session.payload import CurvePayload, ItemPayload, RowPart, Setup
 from robust.train.card import summarise_card
 
 CONTRADICTED = "contradicted"  # the name of the finding
@@ -57,30 +57,7 @@ def build_record(
         correct=~union(~payload.correct for payload in (*row, *filter(None, [curved]))),
         attacks=tuple(outcomes),
         levels=None if None in levels else levels[0],
-        provenance={
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "versions": {
-                "pytest-robust": robust.__version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
-            "device": setup.device,
-            "batch": setup.batch,
-            "command": parts[0].command,
-            "model": {
-                "text": setup.model_text,
-                "arch": setup.arch,
-                "normalize": setup.normalize,
-                "output": setup.output,
-            },
-            "notes": [*setup.notes, *dict.fromkeys(note for part in parts for note in part.notes)],
-            "transforms": [*setup.transforms],
-            **({"layout": json.loads(setup.layout)} if setup.layout else {}),
-            **({"corrupted_before": parts[0].before} if parts[0].before else {}),
-            **({"groups": setup.grouped} if setup.grouped else {}),
-            **({"compressed": setup.compressed} if setup.compressed else {}),
-            "training": setup.trained and summarise_card(setup.trained.card),
-        },
+        provenance=_describe_provenance(setup, parts),
         trust=trust and _note_stopped(trust, outcomes),
         certificate=certificate,
         tables=tables_of(parts[0].threat),
@@ -91,6 +68,34 @@ def build_record(
         record.provenance["classes"] = count_classes(record, labels)
         record.provenance["classes"] |= {"names": [*setup.classes]} if setup.classes else {}
     return _note_contradicted(record)
+
+
+def _describe_provenance(setup: Setup, parts: Sequence[RowPart]) -> dict[str, Any]:
+    """Return where a row comes from: when, on what and by which command it was measured, and which model it is."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "versions": {
+            "pytest-robust": robust.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        "device": setup.device,
+        "batch": setup.batch,
+        "command": parts[0].command,
+        "model": {
+            "text": setup.model_text,
+            "arch": setup.arch,
+            "normalize": setup.normalize,
+            "output": setup.output,
+        },
+        "notes": [*setup.notes, *dict.fromkeys(note for part in parts for note in part.notes)],
+        "transforms": [*setup.transforms],
+        **({"layout": json.loads(setup.layout)} if setup.layout else {}),
+        **({"corrupted_before": parts[0].before} if parts[0].before else {}),
+        **({"groups": setup.grouped} if setup.grouped else {}),
+        **({"compressed": setup.compressed} if setup.compressed else {}),
+        "training": setup.trained and summarise_card(setup.trained.card),
+    }
 
 
 def _add_curve(record: Record, payload: CurvePayload) -> Record:
