@@ -15,7 +15,6 @@ from robust.attacks.rng import seeded
 from robust.attacks.state import State
 from robust.attacks.threats.threat import Part, read_threat
 from robust.attacks.threats.union import Union
-from robust.device import device_of
 from robust.distributed.ranks import Ranks
 from robust.evaluation.model_check import check_model
 from robust.models.answering import add_draws, compare_answers, describe_draws, draws_of
@@ -31,6 +30,7 @@ from robust.records.files import private
 from robust.session.case import fail
 from robust.session.data import RunData
 from robust.session.ending import refuse_end
+from robust.session.loading import make_source, make_terms
 from robust.session.payload import TrainingCard
 from robust.settings.settings import Settings, Variant
 from robust.train.cache import Trained, load_selection, train
@@ -181,21 +181,7 @@ class Models:
 
     def make_terms(self, classes: int) -> Terms:
         """Return what a model of so many classes is loaded for, and what it may do."""
-        settings, data = self._settings, self._data
-        return Terms(
-            shape=data.shape,
-            classes=classes,
-            permissions=settings.permissions,
-            normalize=settings.normalize,
-            output=settings.output or "",
-            inputs=data.probe,
-            labels=data.dataset.labels,
-            map_size=data.map_size,
-            layout=data.dataset.layout,
-            declared=not data.dataset.open,
-            road=settings.road,
-            home=settings.home,
-        )
+        return make_terms(self._settings, self._data, classes)
 
     def get_card(self, variant: Variant) -> TrainingCard | None:
         """Return how the weights of a model were trained; None if nobody says so."""
@@ -208,32 +194,12 @@ class Models:
 
     def find_source(self, variant: Variant, module: nn.Module) -> Source | str:
         """Return where another process finds the model, or why it cannot have it."""
-        settings = self._settings
-        if module is not self.load(variant).module:
+        if module is not (subject := self.load(variant)).module:
             return "the model is the test's own"
         if variant in self._hooked:
             return "the model is loaded by pytest_robust_load_model"
         trained = self._trained.get(variant)
-        return Source(
-            text=variant.spec.text,
-            folder=str(settings.models_below),
-            arch=settings.arch,
-            arch_folder=str(settings.folder),
-            normalize=settings.normalize,
-            shape=self._data.shape,
-            classes=self._data.classes,
-            output=self.load(variant).output,
-            labels=self._data.dataset.labels,
-            map_size=self._data.map_size,
-            layout=layout.to_json() if (layout := self._data.dataset.layout) else "",
-            trained=str(trained.path) if trained else None,
-            seed=settings.seed,
-            device=str(device_of(module)),
-            code=settings.permissions.code,
-            safe_globals=settings.permissions.safe_globals,
-            globals_folder=str(settings.permissions.folder),
-            draws=draws_of(module),
-        )
+        return make_source(self._settings, self._data, variant, subject, trained.path if trained else None)
 
     @property
     def threat_to_train(self) -> Part:
