@@ -45,7 +45,7 @@ class Case:
     """A network that suites are compared on, as networks.toml describes it."""
 
     name: str
-    half: str  # "first", "aside", "third", "fourth", or "chosen-on"
+    half: str  # "first", "aside", "third", "fourth", "fifth", or "chosen-on"
     arch: str
     data: str
     recipe: str

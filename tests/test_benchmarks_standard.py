@@ -234,12 +234,12 @@ def test_quick_may_leave_more_where_gradients_are_masked():
 
 def test_each_half_has_its_table_and_only_the_halves_count():
     old = result((60, 900, 50), (50, 900, 100), (60, 9, 0.5), "old", half="chosen-on")
-    others = [replace(GOOD, case=replace(GOOD.case, half=half)) for half in ("aside", "third", "fourth")]
+    others = [replace(GOOD, case=replace(GOOD.case, half=half)) for half in [*standard_page.HALVES][1:-1]]
     lines = tables([GOOD, *others, old])
 
     assert [line for line in lines if line.startswith("## ")] == [
         *(f"## {title}" for title in standard_page.HALVES.values()),
-        "## What must hold over the first four groups",
+        "## What must hold over the first five groups",
     ]
     assert "**no**" not in "".join(lines)
     row = "| toy | linf:0.1 | 100 | 90 | 50.0 / 51.0 / 51.0 | 2 / 20 / 0 | 1 / 10 / 0 | 5.0 / 100.0 / 0.5 |"
