@@ -52,11 +52,17 @@ def test_answers_are_drawn_if_the_seed_decides_them(change, kind):
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+def test_an_answer_that_is_near_the_first_by_chance_is_not_drawn():
+    values = itertools.chain([0.0, 1.0, 0.0], itertools.repeat(0.5))
+
+    assert compare_answers(Form(lambda x: next(values)), torch.rand(16, 4)) == "changing"
+
+
 @pytest.mark.parametrize(
     ("change", "asked"),
     [
         (lambda x: 0, 3),
-        (lambda x: torch.randn(len(x), 1), 3),
+        (lambda x: torch.randn(len(x), 1), 6),
         (lambda x: 0 * torch.randn(len(x), 1), 8),
         (lambda x: (torch.rand(1) < 1e-3) * 5.0, 8),  # one that none of the eight answers shows
         (lambda x: 0 * np.random.rand(), 8),

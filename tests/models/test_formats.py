@@ -50,11 +50,11 @@ def test_programs_of_every_form_give_the_same_answers_where_they_are_allowed_to_
     write, notes = PROGRAMS[form]
     path = tmp_path / "file"
     write(net, path)
-    spec = ModelSpec.parse("file", tmp_path)
+    spec, arch = ModelSpec.parse("file", tmp_path), "users_net.py:Net" if form.startswith("state dict") else None
 
     with pytest.raises(ValueError, match=r"so it was not loaded; .*--robust-run-code=\S*file$"):
-        load(spec, "users_net.py:Net", tmp_path, Terms(SHAPE, CLASSES, Permissions(has_options=True)))
-    subject = load(spec, "users_net.py:Net", tmp_path, Terms(SHAPE, CLASSES, allow(path)))
+        load(spec, arch, tmp_path, Terms(SHAPE, CLASSES, Permissions(has_options=True)))
+    subject = load(spec, arch, tmp_path, Terms(SHAPE, CLASSES, allow(path)))
 
     assert_same(subject.module, net)
     assert "; ".join(subject.notes) == notes
