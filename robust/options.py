@@ -170,8 +170,8 @@ OPTIONS = (
     Option(
         "eps",
         "EPS",
-        "radii of the curve at which the suite itself ends the search, and tables list the robust accuracy, and what is "
-        "certified: "
+        "radii of the curve at which the suite itself ends the search, and tables list the robust accuracy, and what "
+        "is certified: "
         "1/255,2/255,4/255, or linf:4/255,l2:0.5",
         many=True,
     ),
