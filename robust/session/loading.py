@@ -1,4 +1,4 @@
-"""What a model of a run is loaded by: the terms in this process, and the source from which another has it again."""
+"""Loading of a model of a run: the terms in this process, and the source from which another process has it again."""
 
 from pathlib import Path
 
