@@ -30,12 +30,14 @@ class Contest:
     case: Case
     threat: LpThreat
     suite: str  # shipped, or a file of TOML
-    seed: int
+    seed: int  # of the images
     held_out: bool = False
+    attack_seed: int = 0
 
     @property
     def path(self) -> Path:
-        return RESULTS / ("held-out" if self.held_out else "test") / f"{self.case.name}.json"
+        folder = "held-out" if self.held_out else "test"
+        return RESULTS / (folder + f"-seed-{self.attack_seed}" * bool(self.attack_seed)) / f"{self.case.name}.json"
 
     @cached_property
     def on(self) -> Subject:
@@ -51,7 +53,8 @@ class Contest:
     def inputs(self) -> dict[str, str]:
         """Return for each side a digest of what determines its outcome: network, weights, images and attack."""
         case, on = self.case, self.on
-        subject = hashlib.sha256(f"{case.name} {case.arch} {on.n} {self.threat} {self.seed}".encode())
+        seeds = f"{self.seed}" + f" {self.attack_seed}" * bool(self.attack_seed)
+        subject = hashlib.sha256(f"{case.name} {case.arch} {on.n} {self.threat} {seeds}".encode())
         for part in (case.path.read_bytes(), on.x.numpy().tobytes(), on.y.numpy().tobytes()):
             subject.update(hashlib.sha256(part).digest())
         return {
@@ -70,18 +73,19 @@ class Contest:
             contents[suite.name] = f"{stages} {hash_code(suite)}"
         return contents | {PEER: f"torchattacks {version('torchattacks')}, {torchattacks.REVISION}"}
 
-    def outdated(self) -> list[str]:
-        """Return the sides that are to be measured.
+    def outdated(self, names: Iterable[str] = ()) -> list[str]:
+        """Return the sides that are to be measured, of those that are named; of all if none is.
 
-        On test images all are as soon as one is, so that their times are of the same hour; on those to choose by, what
-        is kept of the others will do.
+        On test images all are as soon as one is, so that their times are of the same hour; on those to choose by, and
+        by another seed, what is kept of the others will do.
         """
-        due = self.kept.outdated(self.inputs)
-        return due if self.held_out or not due else [*self.inputs]
+        wanted = [*names] or [*self.inputs]
+        due = [name for name in self.kept.outdated(self.inputs) if name in wanted]
+        return due if self.held_out or self.attack_seed or not due else wanted
 
-    def run(self, *, again: bool = False) -> Run:
-        """Return the outcomes of all sides, measured as far as they are not kept."""
-        if due := [*self.inputs] if again else self.outdated():
+    def run(self, *, again: bool = False, names: Iterable[str] = ()) -> Run:
+        """Return the outcomes of all sides, or of those that are named, measured as far as they are not kept."""
+        if due := [*self.inputs] if again else self.outdated(names):
             outcomes = self.kept.outcomes | self._measure(due)
             write_run(self.path, Run(str(self.threat), self.on.n, len(self.on.x), outcomes))
         return self.kept
@@ -106,17 +110,17 @@ class Contest:
 
     def _measure_once(self, name: str) -> Outcome:
         on = self.on
-        effort = spend(self._attacker(name), on, self.seed)
+        effort = spend(self._attacker(name), on, self.attack_seed)
         robust = ~adversarial(on.model, effort.x_adv, on.x, on.y, self.threat)
         left = tuple(robust.nonzero().flatten().tolist())
         return Outcome(left, effort.forwards, effort.backwards, effort.seconds, self.inputs[name])
 
     def _attacker(self, name: str) -> Attacker:
         if name != PEER:
-            return suite_attacker(name if name == QUICK else self.suite, self.threat, self.seed)
+            return suite_attacker(name if name == QUICK else self.suite, self.threat, self.attack_seed)
         with torch.no_grad():
             classes = self.on.model(self.on.x[:1]).shape[1]
-        return torchattacks.auto_attack(self.threat, classes)
+        return torchattacks.auto_attack(self.threat, classes, self.attack_seed)
 
 
 def turns(names: Iterable[str]) -> list[str]:

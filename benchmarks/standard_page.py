@@ -32,6 +32,7 @@ class Result:
     run: Run
     suite_name: str
     earlier: bool = False  # whether code or attacks have changed since it was measured
+    others: tuple[Run, ...] = ()  # by other seeds of the attacks, of the suite and AutoAttack
 
     @property
     def suite(self) -> Outcome:
@@ -55,6 +56,14 @@ class Result:
         return len(self.suite.left) - len(self.peer.left)
 
     @property
+    def seeds(self) -> tuple[list[int], list[int]]:
+        """Return how many images the suite left by each seed, and how many AutoAttack did."""
+        suite, peer = (
+            [len(run.outcomes[name].left) for run in (self.run, *self.others)] for name in (self.suite_name, PEER)
+        )
+        return suite, peer
+
+    @property
     def is_dear(self) -> bool:
         """Whether the suite took too much of AutoAttack's time on this network."""
         if self.run.robust(PEER) >= WORTH:
@@ -69,7 +78,25 @@ def tables(results: Sequence[Result]) -> list[str]:
         if part := [result for result in results if result.case.half == half]:
             lines += [f"## {title}", "", *table.markdown(HEADS, map(_cells, part), words=2), "", *sums(part), ""]
     halves = [result for result in results if result.case.half != "chosen-on"]
-    return [*lines, "## What must hold over the first five groups", "", *bounds(halves)]
+    lines += ["## Where they differ, by three seeds of the attacks", "", *by_seeds(halves), ""]
+    for title, names in (("both halves", ("first", "aside")), ("the first five groups", tuple(HALVES)[:-1])):
+        part = [result for result in halves if result.case.half in names]
+        lines += [f"## What must hold over {title}", "", *bounds(part), ""]
+    return lines[:-1]
+
+
+def by_seeds(results: Iterable[Result]) -> list[str]:
+    """Return a table of the rows that were measured by several seeds, and on how many the suite leaves more in all."""
+    rows, more = [], []
+    for result in results:
+        if result.others:
+            suite, peer = result.seeds
+            left = [", ".join(map(str, counts)) for counts in (suite, peer)]
+            rows.append([result.case.name, result.run.threat, *left, f"{sum(suite) - sum(peer):+d}"])
+            more += [f"{result.case.name} {result.run.threat}"] * (sum(suite) > sum(peer))
+    heads = ("network", "threat", "left", "left by AutoAttack", "more in all")
+    told = f"- more in all on {len(more)} of {len(rows)} rows{': ' * bool(more)}{', '.join(more)}"
+    return [*table.markdown(heads, rows, words=2), "", told]
 
 
 def describe(result: Result) -> str:

@@ -232,6 +232,33 @@ def test_quick_may_leave_more_where_gradients_are_masked():
     assert verdicts(hidden)[5] == "yes"
 
 
+def test_a_row_by_several_seeds_is_judged_by_their_sum():
+    more, fewer = (result((left, 90, 5), (50, 900, 100), (51, 9, 0.5), name) for left, name in ((51, "a"), (49, "b")))
+    by_all = [replace(more, others=(fewer.run, fewer.run)), replace(fewer, others=(fewer.run, more.run)), GOOD]
+
+    lines = standard_page.by_seeds([*by_all, replace(more, others=(fewer.run, more.run))])
+
+    assert "| a | linf:0.1 | 51, 49, 49 | 50, 50, 50 | -1 |" in lines
+    assert len(lines) == 2 + 3 + 2
+    assert lines[-1] == "- more in all on 1 of 3 rows: a linf:0.1"
+
+
+def test_other_seeds_are_for_rows_where_the_sides_differ(tmp_path, monkeypatch):
+    monkeypatch.setattr(contest, "RESULTS", tmp_path)
+    case = next(case for case in CASES if case.half == "first")
+    one = Contest(case, BALL, "standard-1", 0)
+    same, other = ({"standard-1": outcome(3), "AutoAttack": outcome(left)} for left in (3, 2))
+
+    write_run(one.path, Run(str(BALL), 9, 8, same))
+    assert standard.other_seeds(one) == []
+    write_run(one.path, Run(str(BALL), 9, 8, other))
+    others = standard.other_seeds(one)
+    assert [contest.attack_seed for contest in others] == [1, 2]
+    assert len({one.path, *(contest.path for contest in others)}) == 3
+    assert not {*one.inputs.values()} & {*others[0].inputs.values()}
+    assert others[0].outdated(("AutoAttack",)) == ["AutoAttack"]
+
+
 def test_each_half_has_its_table_and_only_the_halves_count():
     old = result((60, 900, 50), (50, 900, 100), (60, 9, 0.5), "old", half="chosen-on")
     others = [replace(GOOD, case=replace(GOOD.case, half=half)) for half in [*standard_page.HALVES][1:-1]]
@@ -239,6 +266,8 @@ def test_each_half_has_its_table_and_only_the_halves_count():
 
     assert [line for line in lines if line.startswith("## ")] == [
         *(f"## {title}" for title in standard_page.HALVES.values()),
+        "## Where they differ, by three seeds of the attacks",
+        "## What must hold over both halves",
         "## What must hold over the first five groups",
     ]
     assert "**no**" not in "".join(lines)

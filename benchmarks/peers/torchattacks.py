@@ -23,14 +23,15 @@ def attacker(name: str, threat: LpThreat, **options: object) -> Attacker:
     return attack
 
 
-def auto_attack(threat: LpThreat, classes: int) -> Attacker:
+def auto_attack(threat: LpThreat, classes: int, seed: int = 0) -> Attacker:
     """AutoAttack standard, of its parts: the library's own AutoAttack takes 10 steps where the original takes 100.
 
-    With two classes there is no APGD-T, whose loss needs four: the authors' advice. The parts are for linf and l2.
+    With two classes there is no APGD-T, whose loss needs four: the authors' advice. The parts are for linf and l2, and
+    seed themselves.
     """
 
     def attack(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        ball = {"norm": NORM_WORD[threat.norm], "eps": float(threat.eps)}
+        ball = {"norm": NORM_WORD[threat.norm], "eps": float(threat.eps), "seed": seed}
         targets = min(classes, 10)  # at most nine, as the original
         parts = [
             torchattacks.APGD(model, steps=100, **ball),
