@@ -24,7 +24,10 @@ from benchmarks import table
 from benchmarks.duel import Attacker, Effort, distance, spend
 from benchmarks.subjects import CASES, ROOT, Case, Subject
 from robust.attacks.geometry import Norm
+from robust.attacks.suite import read_suite
 from robust.evaluation import measure_curve
+from robust.evaluation.curve_tensors import SUITE
+from robust.evaluation.suite_cache import hash_code
 from robust.records.files import write
 
 PAGE, RESULTS = ROOT / "benchmarks/curve.md", ROOT / "benchmarks/results/curve"
@@ -152,12 +155,13 @@ def _passes(effort: Effort) -> float:
 
 
 class Kept:
-    """The file of what was measured of a network in a norm; of other images or weights it counts as empty."""
+    """The file of what was measured of a network in a norm; of other images, weights or code it counts as empty."""
 
     def __init__(self, folder: Path, case: Case, norm: Norm, n: int) -> None:
         self._path = folder / f"{case.name}-{norm}.json"
         weights = hashlib.sha256(case.path.read_bytes()).hexdigest()[:16]
-        self._of = {"weights": weights, "images": n, "seed": SEED}
+        code = hash_code(read_suite(SUITE, Path()))[:16]  # the others take as many passes as our ladder
+        self._of = {"weights": weights, "images": n, "seed": SEED, "code": code}
 
     def read(self) -> dict[str, Found]:
         """Return what was found, by attack."""

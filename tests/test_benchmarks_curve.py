@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import curve
 from benchmarks.curve import OURS, Found, Kept, choose_steps, measure, optimality, rows
 from benchmarks.subjects import CASES, Subject
 from tests.attacks.models import inputs, network
@@ -60,10 +61,12 @@ def test_what_is_kept_is_not_measured_again(on):
     assert [*measure(on, "l2", kept, {"lazy": stepped})] == []
 
 
-def test_results_are_of_the_same_images_and_weights_or_none(tmp_path):
+def test_results_are_of_the_same_images_weights_and_code_or_none(tmp_path, monkeypatch):
     Kept(tmp_path, CASE, "l2", 2).write({"a": Found(np.array([0.5, np.inf]), 7.0)})
     assert Kept(tmp_path, CASE, "l2", 2).read()["a"].distance.tolist() == [0.5, np.inf]
     assert Kept(tmp_path, CASE, "l2", 3).read() == Kept(tmp_path, CASE, "l1", 2).read() == {}
+    monkeypatch.setattr(curve, "hash_code", lambda suite: "of other code")
+    assert Kept(tmp_path, CASE, "l2", 2).read() == {}
 
 
 def test_the_table_has_the_best_attack_first():

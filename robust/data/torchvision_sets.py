@@ -4,7 +4,8 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from robust.data.dataset import NotHereError, Split, roots
+from robust.data.dataset import NotHereError, Split
+from robust.data.roots import roots
 
 if TYPE_CHECKING:
     import numpy as np

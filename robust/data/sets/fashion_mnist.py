@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robust.data import torchvision_sets
-from robust.data.dataset import NotHereError, Split, dataset, roots
+from robust.data.dataset import NotHereError, Split, dataset
+from robust.data.roots import roots
 
 if TYPE_CHECKING:
     import numpy as np
