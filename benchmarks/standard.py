@@ -60,7 +60,8 @@ def main(argv: list[str] | None = None) -> int:
     wanted = [(case, threat) for case in cases for threat in (case.threats[:1] if args.usual else case.threats)]
     name, measured = read_suite(args.suite, Path()).name, []
     if args.confirm:
-        return confirm([Contest(case, LpThreat.parse(threat), SUITE, SEED) for case, threat in wanted])
+        contests = [Contest(case, LpThreat.parse(threat), SUITE, SEED) for case, threat in wanted]
+        return confirm([*contests, *(other for one in contests for other in other_seeds(one))])
     if args.seeds:
         return run_seeds([Contest(case, LpThreat.parse(threat), SUITE, SEED) for case, threat in wanted])
     for case, threat in [] if args.page else wanted:
@@ -76,7 +77,8 @@ def main(argv: list[str] | None = None) -> int:
 def confirm(contests: list[Contest]) -> int:
     """Confirm what is kept of each comparison; return 1 if one differs, which is to be measured again."""
     differ = [(contest, sides) for contest in contests if (sides := contest.confirm())]
-    _print(*(f"{contest.case.name} {contest.threat}: {', '.join(sides)} differ" for contest, sides in differ))
+    for contest, sides in differ:
+        _print(f"{contest.case.name} {contest.threat}, seed {contest.attack_seed}: {', '.join(sides)} differ")
     return 1 if differ else 0
 
 

@@ -61,12 +61,24 @@ def test_what_is_kept_is_not_measured_again(on):
     assert [*measure(on, "l2", kept, {"lazy": stepped})] == []
 
 
-def test_results_are_of_the_same_images_weights_and_code_or_none(tmp_path, monkeypatch):
+def test_of_other_code_ours_is_measured_again_and_the_others_if_it_takes_other_passes(on, tmp_path, monkeypatch):
+    tens = Found(np.ones(len(on.x)), 10.0)
+    Kept(tmp_path, CASE, "l2", 2).write({OURS: tens, "lazy": tens})
+    monkeypatch.setattr(curve, "hash_code", lambda suite: "of other code")
+    kept = Kept(tmp_path, CASE, "l2", 2).read()
+    assert (kept[OURS].earlier, kept["lazy"].earlier) == (True, False)
+
+    for steps, measured in ((10, [OURS, "lazy"]), (5, [OURS])):  # ours takes 21 passes, or 11
+        again = dict(kept) | {OURS: Found(tens.distance, 11.0, earlier=True)}
+        monkeypatch.setattr(curve, "ours", lambda norm, steps=steps: stepped(steps))
+        assert [*measure(on, "l2", again, {"lazy": stepped})] == measured
+        assert not again[OURS].earlier
+
+
+def test_results_are_of_the_same_images_and_weights_or_none(tmp_path):
     Kept(tmp_path, CASE, "l2", 2).write({"a": Found(np.array([0.5, np.inf]), 7.0)})
     assert Kept(tmp_path, CASE, "l2", 2).read()["a"].distance.tolist() == [0.5, np.inf]
     assert Kept(tmp_path, CASE, "l2", 3).read() == Kept(tmp_path, CASE, "l1", 2).read() == {}
-    monkeypatch.setattr(curve, "hash_code", lambda suite: "of other code")
-    assert Kept(tmp_path, CASE, "l2", 2).read() == {}
 
 
 def test_the_table_has_the_best_attack_first():

@@ -3,7 +3,7 @@
 The ladder has rungs, each a round over the samples that are answered right, or over so many as show that it pays:
 attacks that seek the smallest perturbation, a descent from what they found, the suite's own attacks in a slightly
 smaller ball of each sample, a fine descent, the suite's queries, and at each eps that is listed the suite itself, on
-what lies little beyond. What earlier attacks have found, as a suite at one eps, is where it begins: so at that eps the
+what lies near it. What earlier attacks have found, as a suite at one eps, is where it begins: so at that eps the
 accuracy on the curve is at or below theirs.
 """
 
@@ -126,15 +126,18 @@ class CurveRun:
         return None
 
     def _run_suite(self, listed: Listed, state: Known) -> NDArray[np.int64]:
-        """Run a suite at an eps on the samples that lie little beyond. Returns the places of this rank that it broke.
+        """Run a suite at an eps on the samples that lie near it. Returns the places of this rank that only it broke.
 
-        Each sample has the random numbers that it has in a run of the suite on all samples.
+        Those that lie a little within are attacked as well: a stage that is tried on few samples goes on where that
+        pays, and these show it. Each sample has the random numbers that it has in a run of the suite on all samples.
         """
-        ranks, eps, near = self.options.ranks, float(listed.eps), np.zeros(len(self.samples), bool)
+        ranks, eps = self.options.ranks, float(listed.eps)
+        near, beyond = np.zeros(len(self.samples), bool), np.zeros(len(self.samples), bool)
         for rows, distance in ranks.all((state.rows, state.distance)):
-            near[rows] = (distance > eps) & (distance <= WIDER * eps)
-        if not near.any():
-            return np.flatnonzero(near)
+            near[rows] = (distance > eps / WIDER) & (distance <= WIDER * eps)
+            beyond[rows] = near[rows] & (distance > eps)
+        if not beyond.any():
+            return np.flatnonzero(beyond)
         found = SuiteRun(
             module=self.module,
             samples=self.samples,
@@ -147,7 +150,7 @@ class CurveRun:
         ).run(near)
         state.take(ranks.once(lambda: Seeds(np.flatnonzero(found.adversarial), found.x_adv)))
         state.cost += [found.forwards * ranks.first, found.backwards * ranks.first]
-        return np.flatnonzero(found.adversarial[state.rows])
+        return np.flatnonzero((found.adversarial & beyond)[state.rows])
 
     def _attack(self, k: int, rung: Rung, state: Known, places: NDArray[np.int64]) -> None:
         """Run a rung on the samples at these places, of this rank's."""

@@ -24,8 +24,8 @@ MISLED, FOLLOWING = 900.0, 5000.0  # likewise by queries; and by further ones, w
 SHORT, LONG = 4, 2  # rounds of a suite's cheapest queries, and of the next in cost
 INWARDS, ON = 0.02, 0.01  # the first step inwards of queries, as a share of the distance, in the first round and later
 QUERIES = "square:steps=300"  # where a suite has none for a norm that it is for
-WIDER = 1.03  # times an eps that is listed: up to this distance samples are attacked there by the suite itself
-NEAR = 0.05  # of the samples lie so near beyond an eps, in the mean of several
+WIDER = 1.03  # samples from this part of a listed eps to this multiple are attacked there by the suite itself
+NEAR = 0.05  # of the samples lie so near an eps, and fall to no early stage, in the mean of several
 MOST = 0.5  # of the clean margin: a stage for samples with so much left is not kept for a few
 
 
@@ -41,7 +41,7 @@ class Listed(NamedTuple):
 class Rung:
     """A part of the ladder, by its name in records, and what it does to a search.
 
-    At an eps that is listed its suite is run first, on the samples that lie little beyond; `run` refines what it finds.
+    At an eps that is listed its suite is run first, on the samples that lie near it; `run` refines what it finds.
     """
 
     name: str
