@@ -100,7 +100,7 @@ class Contest:
         same = {name: outcome for name, outcome in now.items() if outcome.agrees(kept[name])}
         current = {name: replace(outcome, seconds=kept[name].seconds) for name, outcome in same.items()}
         write_run(self.path, replace(self.kept, outcomes=kept | current))
-        return [name for name in self.kept.outdated(self.inputs) if name in kept or not self.attack_seed]
+        return [name for name in now if name not in current]
 
     def _measure(self, names: Iterable[str]) -> dict[str, Outcome]:
         measured = defaultdict(list)

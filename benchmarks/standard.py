@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     name, measured = read_suite(args.suite, Path()).name, []
     if args.confirm:
         contests = [Contest(case, LpThreat.parse(threat), SUITE, SEED) for case, threat in wanted]
-        return confirm([*contests, *(other for one in contests for other in other_seeds(one))])
+        return confirm([*contests, *(other for one in contests for other in other_seeds(one) if other.kept.outcomes)])
     if args.seeds:
         return run_seeds([Contest(case, LpThreat.parse(threat), SUITE, SEED) for case, threat in wanted])
     for case, threat in [] if args.page else wanted:
