@@ -115,7 +115,7 @@ def _describe_curve() -> Iterator[str]:
     for norm in NORMS:
         yield f"{norm}, with {SUITE}:"
         yield from (f"  {rung.name}" for rung in ladder(norm, [read_suite(SUITE, Path())], 10, no_models))
-        yield f"  {SUITE} at each of --robust-eps, on the samples whose distance is up to {WIDER - 1:.0%} larger"
+        yield f"  {SUITE} at each of --robust-eps, on the samples whose distance is up to {WIDER - 1:.0%} off"
 
 
 def _describe_thing(registry: Registry[Any], name: str) -> Iterator[str]:

@@ -44,9 +44,9 @@ def measure_curve(
 
     x is (N, *features) within the bounds, y (N,) int64, or what the criterion takes; maps have no curve. At each of
     `eps`, above 0 and up to `end`, the suite standard-1 ends the search, on the samples whose distance is a little
-    larger: there the accuracy is at or below that of a run of the suite by the same seed, within a sample. `distance`
-    of the result is (N,), `x_adv` are the inputs, and `arrays()` gives both by name. Raise TypeError or ValueError, in
-    one line, for other arguments than these.
+    larger or smaller: there the accuracy is at or below that of a run of the suite by the same seed, within a sample.
+    `distance` of the result is (N,), `x_adv` are the inputs, and `arrays()` gives both by name. Raise TypeError or
+    ValueError, in one line, for other arguments than these.
     """
     check_norm(norm)
     if not isinstance(model, nn.Module):

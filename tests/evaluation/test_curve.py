@@ -246,6 +246,28 @@ def test_at_eps_that_are_listed_it_is_at_or_below_the_suite_on_all_that_lies_lit
     assert found.forwards - weak.forwards < 300 * 20
 
 
+def test_what_lies_a_little_within_an_eps_is_attacked_there_too_since_it_shows_what_pays(monkeypatch):
+    correct, eps, attacked = np.ones(300, bool), 0.08, []
+    run_suite = SuiteRun.run
+    monkeypatch.setattr(SuiteRun, "run", lambda run, marks: attacked.append(marks) or run_suite(run, marks))
+    weak = small_run().run(correct)
+    small_run(eps=[Fraction(2, 25)]).run(correct)
+
+    expected = (weak.distance > eps / WIDER) & (weak.distance <= eps * WIDER)
+    np.testing.assert_array_equal(*attacked, expected)
+    assert (weak.distance[expected] < eps).any()
+    assert (weak.distance[expected] > eps).any()
+
+
+def test_an_eps_beyond_which_nothing_lies_near_costs_nothing():
+    correct = np.ones(300, bool)
+    weak = small_run().run(correct)
+    eps = Fraction(float(weak.distance[weak.found].max() * 1.001))  # the farthest that was found lies a little within
+
+    found = small_run(eps=[eps]).run(correct)
+    assert (found.forwards, found.backwards) == (weak.forwards, weak.backwards)
+
+
 def test_the_suite_at_an_eps_goes_on_from_the_cache_and_ends_with_the_time(tmp_path):
     eps, correct = [Fraction(1, 25), Fraction(1, 50)], np.ones(300, bool)
     run = replace(small_run(eps=eps), cache=SuiteCache(tmp_path / "rungs"))
