@@ -10,14 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from robust.attacks.criteria.registry import DEFAULT, label_kind
+from robust.attacks.criteria.registry import DEFAULT, label_kind, read_criterion
 from robust.attacks.grammar.corruption import list_corruptions
 from robust.attacks.registry import Registry
-from robust.data.bounds import Bounds, Clamped
-from robust.data.checks import check_samples, find_counted
+from robust.data.bounds import Bounds, Clamped, OutsideError, advise_labels
 from robust.data.lazy_inputs import Inputs, LazyInputs, is_array, iter_parts, load_rows
+from robust.data.maps import advise_ignored
 from robust.data.pictures import Pictures
 from robust.data.remarks import Remarks
+from robust.data.several import check_parts
 from robust.sampling import draw_rows
 
 if TYPE_CHECKING:
@@ -204,12 +205,18 @@ class Dataset:
         Labels that show another kind make the data set one of that kind, with as many as a sample has.
         """
         if y.ndim == 3:
-            top = int(find_counted(y, self.criterion).max(initial=0))
+            top = int(self._find_counted(y).max(initial=0))
             return replace(self, classes=max(top + 1, 2, self.classes or 0), labels="map")
         if y.ndim == 2:
             kind: LabelKind = "values" if y.dtype.kind == "f" else "bits"
             return replace(self, classes=y.shape[1], labels=kind, open=False)
         return replace(self, classes=max(int(y.max()) + 1, 2, self.classes or 0))
+
+    def _find_counted(self, y: "NDArray[np.int64]") -> "NDArray[np.int64]":
+        """Return the labels of maps, (n, h, w), that count, (m,)."""
+        if self.criterion == DEFAULT:
+            return y[y >= 0]
+        return y[read_criterion(self.criterion).mark_counted(y)]  # type: ignore[attr-defined]
 
     def count_classes(self) -> "Dataset":
         """Return the data set with its classes, for which all labels of the test split are read if need be."""
@@ -238,7 +245,7 @@ class Dataset:
         if len(x) != len(y):
             raise ValueError(f"{self.name} has {len(x)} inputs and {len(y)} labels")
         samples = self._take(x, y, draw_rows(len(y), n, seed), split)
-        check_samples(self, samples)
+        self._check(samples)
         return samples
 
     def read_rows(self, split: Split, rows: "NDArray[np.int64]") -> Samples:
@@ -254,6 +261,38 @@ class Dataset:
         kept = load_rows(x if layout else Clamped(x, bounds, self.remarks), rows)
         pictures = None if layout or is_array(x) else Pictures(x, rows, kept, bounds, self.remarks)
         return Samples(kept, y[rows], rows, criterion, layout, pictures)
+
+    def _check(self, samples: Samples) -> None:
+        for x in iter_parts(samples.x):
+            if self.layout is not None:
+                check_parts(self.name, self.layout, x, self.moving)
+                continue
+            there = x[x == x] if self.missing else x  # not NaN
+            if x.shape[1:] != self.shape or not ((there >= self.lo) & (there <= self.hi)).all():
+                low, high = (there.min(), there.max()) if there.size else (self.lo, self.hi)
+                actual = f"inputs of shape {list(x.shape[1:])} from {low:g} to {high:g}"
+                expected = f"{list(self.shape or ())} from {self.lo:g} to {self.hi:g}"
+                bounds = Bounds(self.lo, self.hi)
+                raise OutsideError(f"{self.name} has {actual}, expected {expected}", bounds, (low, high))
+        y = samples.y
+        if y.ndim == 2:
+            if self.classes not in (None, y.shape[1]):
+                raise ValueError(f"{self.name} has labels of shape {[*y.shape]}, expected {self.classes} a sample")
+            return
+        if self.labels == "map":
+            self._check_maps(y)
+            return
+        top = self.classes or max(int(y.max()) + 1, 2)
+        if y.min() < 0 or y.max() >= top:
+            seen = f"{self.name} has labels from {y.min()} to {y.max()}, expected 0 to {top - 1}"
+            raise ValueError(f"{seen}{advise_labels(int(y.min()), int(y.max()), self.classes, top)}")
+
+    def _check_maps(self, y: "NDArray[np.int64]") -> None:
+        known = self._find_counted(y)
+        if self.classes is not None and known.size and int(known.max()) >= self.classes:
+            seen = f"{self.name} has pixels with labels from {known.min()} to {known.max()}, expected 0 to"
+            hint = advise_ignored(int(known.min()), int(known.max()), self.classes)
+            raise ValueError(f"{seen} {self.classes - 1}{hint}")
 
 
 class Kind(Protocol):
