@@ -6,6 +6,7 @@ import re
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
@@ -109,12 +110,15 @@ def _describe_curve() -> Iterator[str]:
     """Yield what the ladder of a curve is for each norm, with the attacks of the suite that a run without one takes."""
     from robust.attacks.factory import no_models  # it imports torch, which a list of all names does not need
     from robust.evaluation.curve_tensors import SUITE
-    from robust.evaluation.ladder import WIDER, ladder
+    from robust.evaluation.ladder import FEW, WIDER, ladder
 
     yield "curve: each sample's smallest adversarial distance that is found and verified; --robust-curve[=MAX]"
     for norm in NORMS:
         yield f"{norm}, with {SUITE}:"
-        yield from (f"  {rung.name}" for rung in ladder(norm, [read_suite(SUITE, Path())], 10, no_models))
+        build = partial(ladder, norm, [read_suite(SUITE, Path())], 10, no_models)
+        rungs, own = ([rung.name for rung in build(features=size)] for size in (None, FEW))
+        yield from (f"  {name}" for name in rungs)
+        yield f"  for inputs of at most {FEW} values: {', '.join(name for name in own if name not in rungs)}"
         yield f"  {SUITE} at each of --robust-eps, on the samples whose distance is up to {WIDER - 1:.0%} off"
 
 

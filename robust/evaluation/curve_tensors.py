@@ -66,7 +66,7 @@ def measure_curve(
     options = RunOptions(Batcher(BATCH, device_of(model)), seed)
     correct = measure_clean(model, samples, seed, options.batcher).correct
     suites, classes = [read_suite(SUITE, Path(), str(criterion))], _count_classes(model, x)
-    rungs = ladder(norm, suites, classes, no_models, str(criterion), _read_eps(eps, threat))
+    rungs = ladder(norm, suites, classes, no_models, str(criterion), _read_eps(eps, threat), x[0].numel())
     return CurveRun(model, samples, threat, rungs, options).run(correct)
 
 

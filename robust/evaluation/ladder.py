@@ -1,14 +1,15 @@
 """The ladder of attacks that a curve is measured by: rungs, run on all samples that are answered right, or on few."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple
 
+from robust.attacks.corners import Corners
 from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.descent import Descent
-from robust.attacks.engine import count_copies, rounds_of
+from robust.attacks.engine import AnyAttack, count_copies, rounds_of
 from robust.attacks.factory import make
 from robust.attacks.few_classes import fit_classes
 from robust.attacks.grammar.norms import threat_text
@@ -20,11 +21,14 @@ from robust.attacks.words import GRADIENT_FREE
 NEAREST = "fab:steps=2:candidates=9"  # which boundary is nearest need not be that of a class whose logit is near
 AGAIN = 0.995  # of a sample's distance: the radius in which the dearest attack seeks a nearer input
 PRICE = 1500.0  # passes that a sample that comes nearer may cost
+FEW = 32  # values of an input, up to which more is done: their distances can be found exactly, and passes cost little
+RESTARTED = "pgd:last=0.01:loss=margin:restarts=20:steps=30:stride=0.3"  # there: short steps, from many starts
+CORNERS, FINEST, CHEAP = 2000, 300, 20_000.0  # likewise: points drawn, steps of the fine descent, and PRICE
 MISLED, FOLLOWING = 900.0, 5000.0  # likewise by queries; and by further ones, where gradients proved to mislead
 SHORT, LONG = 4, 2  # rounds of a suite's cheapest queries, and of the next in cost
 INWARDS, ON = 0.02, 0.01  # the first step inwards of queries, as a share of the distance, in the first round and later
 QUERIES = "square:steps=300"  # where a suite has none for a norm that it is for
-WIDER = 1.03  # samples from this part of a listed eps to this multiple are attacked there by the suite itself
+WIDER = 1.05  # samples from this part of a listed eps to this multiple are attacked there by the suite itself
 NEAR = 0.05  # of the samples lie so near an eps, and fall to no early stage, in the mean of several
 MOST = 0.5  # of the clean margin: a stage for samples with so much left is not kept for a few
 
@@ -61,34 +65,38 @@ def ladder(
     load: Callable[[str], Any],
     criterion: str = DEFAULT,
     eps: Collection[Fraction] = (),
+    features: int | None = None,
 ) -> list[Rung]:
     """Return the rungs for a norm, and a model that answers with so many numbers.
 
-    The suites' own attacks are those of their stages for all samples. The last, the dearest, attacks only samples on
-    which another has paid, in larger balls. The queries are the cheapest of the suites' stages that need no gradient.
-    All but the first attacks, the last of the suites' and the descents are tried on few samples, and go on where that
-    pays.
+    The suites' own attacks are those of their stages for all samples, but for those of the margin, which the descents
+    ascend. The last, the dearest, attacks only samples on which another has paid, in larger balls and made lighter. The
+    queries are the cheapest of the suites' stages that need no gradient. All but the first attack and the descents are
+    tried on few samples, and go on where that pays. If inputs have at most FEW `features`, random corners are tried as
+    well, and the fine descent is longer.
 
     At each of `eps` the suites themselves end the ladder, from the largest down: what they find at one comes nearer to
     the next. Each sample has the random numbers that it has in a run of the suite alone.
     """
     euclidean = norm != "linf"  # where suites take more passes, and so may the ladder
-    fab, far, near = (10, 40, 60) if euclidean else (8, 25, 32)  # steps
-    shares = (0.98, AGAIN) if euclidean else (0.99,)  # of a distance, in which others seek a nearer input
-    others = ["fmn:steps=30", f"fab:start=1:steps={fab}:targets=3"] * euclidean
+    far, near = (40, 30) if euclidean else (25, 16)  # steps
+    is_small = features is not None and features <= FEW
+    share = AGAIN if euclidean else 0.99  # of a distance, in which others seek a nearer input
+    others = ["fmn:steps=30", "fab:start=1:steps=10:targets=3"] * euclidean
     others += ["ddn:steps=30:loss=margin"] * (norm == "l2")
     stages = list_stages(suites, norm)
     walk = Descent(far, 3.0 if norm == "l1" else 0.3, walk="euclidean" if euclidean else "steepest")
-    fine = Descent(near, first=1.0, last=1e-5, shrink=(0.05, 1e-6), walk="euclidean")
+    fine = Descent(FINEST if is_small else near, first=1.0, last=1e-5, shrink=(0.05, 1e-6), walk="euclidean")
     fit = partial(fit_classes, classes=classes, criterion=criterion)
     broad = [*dict.fromkeys(fit(stage.attack) for stage in stages if is_broad(stage))]
+    within = [text for text in broad[:-1] if dict(Spec.parse(text).options).get("loss") != "margin"] or broad
     return [
         _approach(NEAREST, load),
-        _approach(fit(f"fab:steps={fab}:targets=3"), load),
         _descent("descent", walk, 8),
         *(_approach(text, load, few=True) for text in dict.fromkeys(map(fit, others))),
-        *(_within(text, load, share) for share in shares for text in broad[:-1] or broad),
-        *(_within(text, load, AGAIN, again=True) for text in broad[-1:]),
+        *(_within(text, make(text, load), count_passes(text, load), share) for text in within),
+        *(_again(lighten(text), load) for text in broad[-1:]),
+        *(_search_few(norm, share, load) if is_small else ()),
         _descent("fine-descent", fine, 16, begun=True),
         *(_inwards(text, load, k) for k, text in enumerate(map(fit, _plan_queries(norm, stages, load)))),
         *(
@@ -142,19 +150,43 @@ def _descent(name: str, descent: Descent, halvings: int, *, begun: bool = False)
     return Rung(f"{name}:steps={descent.steps}", 3 * descent.steps + (1 if begun else 2) * halvings, run)
 
 
-def _within(text: str, load: Callable[[str], Any], share: float, *, again: bool = False) -> Rung:
-    attack = make(text, load)
-
+def _within(name: str, attack: AnyAttack, passes: float, share: float, again: bool = False) -> Rung:
     def run(search: Search) -> None:
         search.within(attack, share, again=again)
 
     return Rung(
-        name=f"within {share:g}{', again' * again}: {text}",
-        passes=count_passes(text, load),
+        name=f"within {share:g}{', again' * again}: {name}",
+        passes=passes,
         run=run,
         copies=count_copies(attack),
-        few=not again,
+        few=True,
     )
+
+
+def _search_few(norm: str, share: float, load: Callable[[str], Any]) -> Iterator[Rung]:
+    """Yield the rungs for inputs of few values, on which others lead to a few corners of a ball again and again."""
+    if norm != "l1":
+        rung = _within(RESTARTED, make(RESTARTED, load), count_passes(RESTARTED, load), share)
+        yield replace(rung, price=CHEAP)
+    if norm == "linf":
+        yield replace(_within(f"corners:steps={CORNERS}", Corners(CORNERS), CORNERS, share), price=CHEAP)
+
+
+def _again(text: str, load: Callable[[str], Any]) -> Rung:
+    return _within(text, make(text, load), count_passes(text, load), AGAIN, again=True)
+
+
+def lighten(text: str) -> str:
+    """Return an attack of several starts with two thirds of these and three fifths of its steps; others as they are.
+
+    A sample has several attempts, as its ball shrinks.
+    """
+    spec = Spec.parse(text)
+    options = dict(spec.options)
+    if "starts" not in options:
+        return text
+    fewer = {"starts": max(1, int(options["starts"]) * 2 // 3), "steps": max(1, int(options["steps"]) * 3 // 5)}
+    return str(replace(spec, options=tuple(sorted((options | fewer).items()))))
 
 
 def _inwards(text: str, load: Callable[[str], Any], r: int) -> Rung:

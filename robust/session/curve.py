@@ -11,6 +11,7 @@ import numpy as np
 from robust.attacks.grammar.norms import parse_threat
 from robust.attacks.suite import Suite, read_suite
 from robust.attacks.threats.lp import LpThreat
+from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.curve import CurveResult, CurveRun
 from robust.evaluation.curve_tensors import SUITE
@@ -62,7 +63,7 @@ class CurveSearch:
                 assert isinstance(threat, LpThreat)
                 correct = self._answers.get_clean(case.module, case.samples).correct
                 suites = self._find_suites(norm, case.samples.criterion)
-                rungs = self._build_ladder(norm, suites, case.samples.criterion)
+                rungs = self._build_ladder(norm, suites, case.samples)
                 seeds = self._collect_seeds(case, norm)
                 stages = tuple(stage for suite in suites for stage in suite.stages)
                 cache = self._ranks.agree(lambda: self._open_cache(case, threat, Suite(CURVE, stages), rungs, seeds))
@@ -91,9 +92,9 @@ class CurveSearch:
         suites = [suite for suite in self._settings.suites if any(map(is_broad, list_stages([suite], norm)))]
         return suites or [read_suite(SUITE, Path(), criterion)]
 
-    def _build_ladder(self, norm: str, suites: Sequence[Suite], criterion: str) -> list[Rung]:
-        classes, load = self._data.classes, self._models.load_surrogate
-        return ladder(norm, suites, classes, load, criterion, self._list_eps(norm, suites))
+    def _build_ladder(self, norm: str, suites: Sequence[Suite], samples: Samples) -> list[Rung]:
+        classes, load, features = self._data.classes, self._models.load_surrogate, math.prod(samples.x.shape[1:])
+        return ladder(norm, suites, classes, load, samples.criterion, self._list_eps(norm, suites), features)
 
     def _list_eps(self, norm: str, suites: Sequence[Suite]) -> set[Fraction]:
         """List the radii at which an accuracy is read from the curve, but for those at which the suites run anyway."""
