@@ -17,7 +17,13 @@ from robust.verification.check import Faults, verify
 from robust.verification.distances import flatten, measure_norm, row_chunks
 
 Distances = NDArray[np.float64]
-PUSHES = (0.0, 3e-5, 1e-4, 1e-3, 1e-2)  # by which an input is moved from the clean one where it is not verified as it is
+PUSHES = (
+    0.0,
+    3e-5,
+    1e-4,
+    1e-3,
+    1e-2,
+)  # by which an input is moved from the clean one where it is not verified as it is
 CHUNK = 4096  # inputs that are copied at once
 
 
