@@ -21,7 +21,7 @@ from robust.attacks.words import GRADIENT_FREE
 NEAREST = "fab:steps=2:candidates=9"  # which boundary is nearest need not be that of a class whose logit is near
 AGAIN = 0.995  # of a sample's distance: the radius in which the dearest attack seeks a nearer input
 PRICE = 1500.0  # passes that a sample that comes nearer may cost
-FEW = 32  # values of an input, up to which more is done: their distances can be found exactly, and passes cost little
+FEW = 48  # values of an input, up to which more is done: their distances can be found exactly, and passes cost little
 RESTARTED = "pgd:last=0.01:loss=margin:restarts=20:steps=30:stride=0.3"  # there: short steps, from many starts
 CORNERS, FINEST, CHEAP = 2000, 300, 20_000.0  # likewise: points drawn, steps of the fine descent, and PRICE
 MISLED, FOLLOWING = 900.0, 5000.0  # likewise by queries; and by further ones, where gradients proved to mislead
