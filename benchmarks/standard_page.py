@@ -64,6 +64,13 @@ class Result:
         return suite, peer
 
     @property
+    def above_unbroken(self) -> tuple[int, int]:
+        """Return how many images the suite, and AutoAttack, left that a run of either side by some seed broke."""
+        runs = [run.outcomes[name].left for run in (self.run, *self.others) for name in (self.suite_name, PEER)]
+        unbroken = len(set(runs[0]).intersection(*runs))
+        return len(self.suite.left) - unbroken, len(self.peer.left) - unbroken
+
+    @property
     def is_dear(self) -> bool:
         """Whether the suite took too much of AutoAttack's time on this network."""
         if self.run.robust(PEER) >= WORTH:
@@ -81,7 +88,7 @@ def tables(results: Sequence[Result]) -> list[str]:
     lines += ["## Where they differ, by three seeds of the attacks", "", *by_seeds(halves), ""]
     for title, names in (("both halves", ("first", "aside")), ("the first five groups", tuple(HALVES)[:-1])):
         part = [result for result in halves if result.case.half in names]
-        lines += [f"## What must hold over {title}", "", *bounds(part), ""]
+        lines += [f"## What must hold over {title}", "", *bounds(part), "", *by_network(part), ""]
     return lines[:-1]
 
 
@@ -97,6 +104,27 @@ def by_seeds(results: Iterable[Result]) -> list[str]:
     heads = ("network", "threat", "left", "left by AutoAttack", "more in all")
     told = f"- more in all on {len(more)} of {len(rows)} rows{': ' * bool(more)}{', '.join(more)}"
     return [*table.markdown(heads, rows, words=2), "", told]
+
+
+def by_network(results: Sequence[Result]) -> list[str]:
+    """Return what the sides leave of a network at its three eps together, beside what no run of either side broke."""
+    parts: dict[str, list[Result]] = {}
+    for result in results:
+        parts.setdefault(result.case.name, []).append(result)
+    more = {name: sum(result.above for result in part) for name, part in parts.items()}
+    above = [f"{name} by {count}" for name, count in more.items() if count > 0]
+    least = [
+        sum(result.above_unbroken[k] == 0 for result in part) == len(part) for part in parts.values() for k in (0, 1)
+    ]
+    times = {name: [sum(result.sides[k].seconds for result in part) for k in (0, 1)] for name, part in parts.items()}
+    dear = [f"{name} {_ratio(*pair)}" for name, pair in times.items() if pair[0] > TIMES_EACH * pair[1]]
+    return [
+        f"At the three eps of a network together, over {len(parts)} networks:",
+        "",
+        f"- below AutoAttack on {sum(count < 0 for count in more.values())}, above it on {', '.join(above) or 'none'}",
+        f"- leaves just what no run of either side broke on {sum(least[::2])}, AutoAttack on {sum(least[1::2])}",
+        f"- more than 1/8 of the time on {', '.join(dear) or 'none'}",
+    ]
 
 
 def describe(result: Result) -> str:

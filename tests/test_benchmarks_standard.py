@@ -243,6 +243,20 @@ def test_a_row_by_several_seeds_is_judged_by_their_sum():
     assert lines[-1] == "- more in all on 1 of 3 rows: a linf:0.1"
 
 
+def test_networks_are_told_by_their_eps_together():
+    more, fewer = (result((left, 90, 5), (50, 900, 100), (51, 9, 0.5), "a") for left in (51, 48))
+    dear = result((50, 90, 13), (50, 900, 100), (51, 9, 0.5), "b")
+    above = replace(result((52, 90, 5), (51, 900, 100), (51, 9, 0.5), "c"), others=(fewer.run,))
+
+    lines = standard_page.by_network([more, fewer, dear, above])
+
+    assert lines[2:] == [
+        "- below AutoAttack on 1, above it on c by 1",
+        "- leaves just what no run of either side broke on 1, AutoAttack on 1",
+        "- more than 1/8 of the time on b 1/7.7",
+    ]
+
+
 def test_other_seeds_are_for_rows_where_the_sides_differ(tmp_path, monkeypatch):
     monkeypatch.setattr(contest, "RESULTS", tmp_path)
     case = next(case for case in CASES if case.half == "first")
