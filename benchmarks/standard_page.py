@@ -113,9 +113,7 @@ def by_network(results: Sequence[Result]) -> list[str]:
         parts.setdefault(result.case.name, []).append(result)
     more = {name: sum(result.above for result in part) for name, part in parts.items()}
     above = [f"{name} by {count}" for name, count in more.items() if count > 0]
-    least = [
-        sum(result.above_unbroken[k] == 0 for result in part) == len(part) for part in parts.values() for k in (0, 1)
-    ]
+    least = [all(not result.above_unbroken[k] for result in part) for part in parts.values() for k in (0, 1)]
     times = {name: [sum(result.sides[k].seconds for result in part) for k in (0, 1)] for name, part in parts.items()}
     dear = [f"{name} {_ratio(*pair)}" for name, pair in times.items() if pair[0] > TIMES_EACH * pair[1]]
     return [
